@@ -1,0 +1,2 @@
+//! (header follows)
+fn main() {}
