@@ -1,0 +1,73 @@
+//! The defaults of the network configuration, one table, a reason each.
+
+use crate::pool::Geometry;
+use crate::v1;
+
+/// Preferred lifetime: a day. Long enough to keep renewals cheap, short enough to change an option within a day.
+const PREFERRED_SECS: u32 = 86_400;
+/// Valid lifetime: two days, so that a weekend outage of a client costs it nothing.
+const VALID_SECS: u32 = 2 * 86_400;
+/// MCLT of small address pools and of prefix pools: design section 1.
+const MCLT_SCARCE_SECS: u32 = 3600;
+/// Pools of 2^24 addresses and more need no quick reclamation (RFC 7031 §6): the first lease is a full one.
+const PLENTY_SLOTS: u64 = 1 << 24;
+/// Autonomy of address pools: 24 h, design section 1.
+const AUTONOMY_ADDRESS_MS: u64 = 24 * 3_600_000;
+/// Autonomy of prefix pools: 4 h, since prefixes are scarce (FO-115).
+const AUTONOMY_PREFIX_MS: u64 = 4 * 3_600_000;
+/// Quarantine of a declined address: 24 h (SV-371).
+const DECLINE_QUARANTINE_SECS: u32 = 86_400;
+/// A partner answers for the other once a client waited this long: design section 1.
+const TAKEOVER_AFTER_MS: u32 = 500;
+
+/// Writes every default that a configuration left out (zero, or absent) into it. What cannot be right, such as a
+/// pool with no bounds, is left for the check to name.
+pub fn fill_defaults(wire: &mut v1::Network) {
+    let timing = wire.timing.get_or_insert_with(v1::Timing::default);
+    let standard = crate::lifetimes::Timing::default();
+    set(&mut timing.rho_ppm, standard.rho_ppm);
+    set(&mut timing.flight_ms, standard.flight_ms);
+    set(&mut timing.send_ms, standard.send_ms);
+    for pool in &mut wire.pools {
+        fill_pool(pool);
+    }
+    for relationship in &mut wire.relationships {
+        set(&mut relationship.takeover_after_ms, TAKEOVER_AFTER_MS);
+        set(&mut relationship.buckets, v1::BucketMode::HotStandby.into());
+        set(&mut relationship.answering, v1::Answering::Buckets.into());
+    }
+}
+
+fn fill_pool(pool: &mut v1::Pool) {
+    let is_prefix = pool.kind == i32::from(v1::IaKind::Pd);
+    if pool.valid_lifetime_secs == 0 {
+        pool.valid_lifetime_secs = VALID_SECS.max(pool.preferred_lifetime_secs);
+    }
+    if pool.preferred_lifetime_secs == 0 {
+        pool.preferred_lifetime_secs = PREFERRED_SECS.min(pool.valid_lifetime_secs / 2).max(1);
+    }
+    set(&mut pool.autonomy_ms, if is_prefix { AUTONOMY_PREFIX_MS } else { AUTONOMY_ADDRESS_MS });
+    set(&mut pool.decline_quarantine_secs, DECLINE_QUARANTINE_SECS);
+    if pool.mclt_secs == 0 {
+        let plenty = !is_prefix && last_slot(pool).is_some_and(|last| last >= PLENTY_SLOTS - 1);
+        pool.mclt_secs =
+            if plenty && pool.valid_lifetime_secs != u32::MAX { pool.valid_lifetime_secs } else { MCLT_SCARCE_SECS };
+    }
+    if pool.range_bits.is_none()
+        && let (Some(last), Ok(kind)) = (last_slot(pool), crate::convert::ia_kind(pool.kind))
+    {
+        pool.range_bits = Some(Geometry::default_range_bits(kind, last));
+    }
+}
+
+fn last_slot(pool: &v1::Pool) -> Option<u64> {
+    let first = u128::from_be_bytes(pool.first.as_slice().try_into().ok()?);
+    let last = u128::from_be_bytes(pool.last.as_slice().try_into().ok()?);
+    Some(Geometry::new(first, last, pool.length_bits, 0).ok()?.last_slot())
+}
+
+fn set<T: Default + PartialEq>(field: &mut T, value: T) {
+    if *field == T::default() {
+        *field = value;
+    }
+}

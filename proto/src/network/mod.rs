@@ -1,0 +1,158 @@
+//! The one network configuration (FO-113), checked: links, pools, relationships, options.
+//!
+//! [`Network::from_wire`] is the only way in and refuses whatever is inconsistent, naming the item and the field, so
+//! that the command line can point at a line of a file and the store can refuse on its own. [`fill_defaults`] writes
+//! defaults out, so that what is stored says everything. Nothing here knows of files.
+
+mod check;
+mod defaults;
+
+pub use check::{Item, NetworkError};
+pub use defaults::fill_defaults;
+
+use crate::lifetimes::Timing;
+use crate::pool::Pool;
+use crate::v1;
+use crate::words::{Duid, FrontendId, LinkId, PoolId, Prefix, RelationshipId};
+
+/// A checked configuration. Links, pools and relationships stand in the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Grows by one with each that was applied; 0 = never applied.
+    pub version: u64,
+    /// All links, at least one.
+    pub links: Vec<Link>,
+    /// All pools.
+    pub pools: Vec<Pool>,
+    /// All relationships.
+    pub relationships: Vec<Relationship>,
+    /// Options for every link.
+    pub options: Options,
+    /// R4's allowances.
+    pub timing: Timing,
+    wire: v1::Network,
+}
+
+impl Eq for Network {}
+
+/// The network a client sits on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub id: LinkId,
+    /// Its name.
+    pub name: String,
+    /// On-link prefixes: they choose the link (SV-152, SV-154) and judge fitness (SV-321).
+    pub prefixes: Vec<Prefix>,
+    /// Whether Rapid Commit is answered (SV-302).
+    pub rapid_commit: bool,
+    /// Options of this link; they go before the global ones (OP-05).
+    pub options: Options,
+    /// Value of option 18 that selects this link (SV-153).
+    pub interface_id: Option<Vec<u8>>,
+}
+
+/// Option values, ready for the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Option 23.
+    pub dns_servers: Vec<u128>,
+    /// Option 24: names in uncompressed DNS wire form, one after the other.
+    pub domain_search: Vec<u8>,
+}
+
+/// How buckets are spread over partners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketMode {
+    /// All to the primary (FO-201).
+    HotStandby,
+    /// Half to each partner.
+    LoadBalancing,
+}
+
+/// Who answers a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answering {
+    /// The partner that the client's bucket names.
+    Buckets,
+    /// Whoever gets it: anycast or a load balancer in front.
+    Any,
+}
+
+/// One logical DHCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relationship {
+    /// Its number.
+    pub id: RelationshipId,
+    /// Its name.
+    pub name: String,
+    /// The one server DUID (FO-908).
+    pub server_duid: Duid,
+    /// The primary.
+    pub primary: FrontendId,
+    /// The secondary; none = standalone (FO-204, FO-213).
+    pub secondary: Option<FrontendId>,
+    /// Its pools.
+    pub pools: Vec<PoolId>,
+    /// How buckets are spread.
+    pub buckets: BucketMode,
+    /// Who answers.
+    pub answering: Answering,
+    /// Elapsed Time from which on a partner answers for the other, in milliseconds.
+    pub takeover_after_ms: u32,
+}
+
+impl Relationship {
+    /// Whether a frontend is one of its partners.
+    #[must_use]
+    pub fn has_partner(&self, frontend: &FrontendId) -> bool {
+        self.primary == *frontend || self.secondary.as_ref() == Some(frontend)
+    }
+
+    /// The other partner of a partner, if there is one.
+    #[must_use]
+    pub fn partner_of(&self, frontend: &FrontendId) -> Option<&FrontendId> {
+        if self.primary == *frontend {
+            self.secondary.as_ref()
+        } else if self.secondary.as_ref() == Some(frontend) {
+            Some(&self.primary)
+        } else {
+            None
+        }
+    }
+}
+
+impl Network {
+    /// Checks a configuration as it came from a file, a command or a disk. Items without a number (0) get one by
+    /// their place, which serves checking a file that was never applied.
+    ///
+    /// # Errors
+    /// Every inconsistency found, in the order of the items.
+    pub fn from_wire(wire: &v1::Network) -> Result<Self, Vec<NetworkError>> {
+        check::check(wire)
+    }
+
+    /// The form for the wire and the disk.
+    #[must_use]
+    pub fn to_wire(&self) -> &v1::Network {
+        &self.wire
+    }
+
+    /// A link by number.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.iter().find(|l| l.id == id)
+    }
+
+    /// A pool generation by number.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.iter().find(|p| p.id == id)
+    }
+
+    /// A relationship by number.
+    #[must_use]
+    pub fn relationship(&self, id: RelationshipId) -> Option<&Relationship> {
+        self.relationships.iter().find(|r| r.id == id)
+    }
+}
