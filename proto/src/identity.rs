@@ -270,7 +270,6 @@ pub fn caller<T>(request: &Request<T>) -> Option<&Identity> {
 /// # Errors
 /// `Unauthenticated` if the request did not come through `tls::listen`; `PermissionDenied`, naming the caller and
 /// the roles that may, otherwise.
-#[expect(clippy::result_large_err, reason = "tonic's handlers return Status by value")]
 pub fn require_role<T>(request: &Request<T>, allowed: &[Role]) -> Result<Caller, Status> {
     let Some(peer) = request.extensions().get::<PeerInfo>() else {
         return Err(Status::unauthenticated("this connection proved no identity"));
@@ -336,7 +335,7 @@ mod tests {
         {
             assert!(matches!(bad.parse::<Identity>(), Err(IdentityError::Malformed { .. })), "{bad}");
         }
-        assert!(matches!("leasehold://c/root/n".parse::<Identity>(), Err(IdentityError::UnknownRole { .. })));
+        assert!(matches!("leasehold://c/king/n".parse::<Identity>(), Err(IdentityError::UnknownRole { .. })));
         assert_eq!(identity_among(["https://x"]), Err(IdentityError::Missing));
         assert_eq!(
             identity_among(["leasehold://c/store/a", "leasehold://c/store/b"]),

@@ -1,1 +1,3 @@
 //! (header follows)
+pub mod debian;
+pub mod netns;

@@ -221,29 +221,51 @@ fn check_pools(c: &mut Checker, wire: &v1::Network, links: &[Link], owner: &Pool
         if kind == IaKind::Na && !link.prefixes.iter().any(|l| inside(&geometry, *l)) {
             c.fail(item, "addresses", format!("lies in no prefix of link `{}`: clients could not use it", link.name));
         }
-        pools.push((
-            i,
-            Pool {
-                id: PoolId(number(p.id, i)),
-                name: p.name.clone(),
-                link: link.id,
-                relationship,
-                kind,
-                geometry,
-                preferred: Lifetime::from_wire(p.preferred_lifetime_secs),
-                valid: Lifetime::from_wire(p.valid_lifetime_secs),
-                mclt: Lifetime::from_wire(p.mclt_secs),
-                autonomy: if p.autonomy_ms == u64::MAX {
-                    Duration::MAX
-                } else {
-                    Duration::from_millis(p.autonomy_ms)
-                },
-                commit_wait_ms: p.commit_wait_ms,
-                decline_quarantine: Duration::from_secs(u64::from(p.decline_quarantine_secs)),
-            },
-        ));
+        pools.push((i, pool(p, number(p.id, i), link.id, relationship, kind, geometry)));
     }
     pools
+}
+
+fn pool(
+    wire: &v1::Pool,
+    id: u32,
+    link: LinkId,
+    relationship: RelationshipId,
+    kind: IaKind,
+    geometry: Geometry,
+) -> Pool {
+    let unlimited = wire.autonomy_ms == u64::MAX;
+    Pool {
+        id: PoolId(id),
+        name: wire.name.clone(),
+        link,
+        relationship,
+        kind,
+        geometry,
+        preferred: Lifetime::from_wire(wire.preferred_lifetime_secs),
+        valid: Lifetime::from_wire(wire.valid_lifetime_secs),
+        mclt: Lifetime::from_wire(wire.mclt_secs),
+        autonomy: if unlimited { Duration::MAX } else { Duration::from_millis(wire.autonomy_ms) },
+        commit_wait_ms: wire.commit_wait_ms,
+        decline_quarantine: Duration::from_secs(u64::from(wire.decline_quarantine_secs)),
+    }
+}
+
+/// A pool generation as the store wrote it down, its link and relationship by number: it may be one that no
+/// configuration names any more.
+///
+/// # Errors
+/// When its bounds are not 16 octets or its shape cannot be.
+pub fn stored_pool(
+    wire: &v1::Pool,
+    link: LinkId,
+    relationship: RelationshipId,
+) -> Result<Pool, convert::ConvertError> {
+    let first = convert::address(&wire.first, "pool.first")?;
+    let last = convert::address(&wire.last, "pool.last")?;
+    let geometry = Geometry::new(first, last, wire.length_bits, wire.range_bits.unwrap_or(0))
+        .map_err(|e| convert::ConvertError::Network(e.to_string()))?;
+    Ok(pool(wire, wire.id, link, relationship, convert::ia_kind(wire.kind)?, geometry))
 }
 
 fn check_lifetimes(c: &mut Checker, item: Item, p: &v1::Pool) {

@@ -7,7 +7,7 @@
 mod check;
 mod defaults;
 
-pub use check::{Item, NetworkError};
+pub use check::{Item, NetworkError, stored_pool};
 pub use defaults::fill_defaults;
 
 use crate::lifetimes::Timing;

@@ -1,7 +1,7 @@
 //! Mutual TLS between all parts of Leasehold.
 //!
 //! Owns: certificates from files to handshakes, the listener that gives tonic authenticated connections
-//! ([`listen`]) and the channel to a server known by its identity ([`channel`]). Refuses to know: what is said over
+//! ([`listen()`]) and the channel to a server known by its identity ([`channel`]). Refuses to know: what is said over
 //! the connections, and who may do what (`identity::require_role` in each handler).
 //!
 //! Invariants: both sides present certificates of one cluster; only local files are consulted (RFC 7031 §8);

@@ -1,0 +1,136 @@
+//! What a log entry asks the machine to do, and its Protobuf form.
+
+use leasehold_proto::convert::ConvertError;
+use leasehold_proto::session::SessionBatch;
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::v1;
+use leasehold_proto::words::FrontendId;
+use std::sync::Arc;
+
+/// Version of the form in which commands and rows are written.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The content of one log entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandBatch {
+    /// The leader's cluster time when it made the batch.
+    pub stamp: ClusterTime,
+    /// Applied in this order. May be empty: then only time passes.
+    pub commands: Vec<Command>,
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// The first of a cluster's life.
+    Found(Found),
+    /// A frontend starts a new session (R6).
+    OpenSession {
+        /// Whose.
+        frontend: FrontendId,
+    },
+    /// The next batch of a session's one sequence.
+    Session(Arc<SessionBatch>),
+    /// A new network configuration.
+    ApplyNetwork {
+        /// The version that it was made from; 0 = whatever is there.
+        expected_version: u64,
+        /// Names, not numbers: the machine numbers what is new.
+        network: v1::Network,
+    },
+}
+
+/// What a cluster is given at its founding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name, as in certificates.
+    pub cluster: String,
+    /// 1, or above that of the cluster whose backup was restored.
+    pub incarnation: u16,
+    /// Random octets from which server DUIDs are made.
+    pub server_duid_seed: [u8; 16],
+}
+
+/// An entry that this program cannot carry out. The node must stop rather than go another way than its peers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// Written by a newer program.
+    #[error("command format {0} is newer than this program's {FORMAT_VERSION}: upgrade this node")]
+    Version(u32),
+    /// Not Protobuf.
+    #[error("the entry cannot be decoded: {0}")]
+    Decode(String),
+    /// A command this program does not know, or one that says nonsense.
+    #[error("the entry cannot be carried out: {0}")]
+    Content(#[from] ConvertError),
+}
+
+impl CommandBatch {
+    /// Reads an entry's payload.
+    ///
+    /// # Errors
+    /// When it was written by a newer program or makes no sense.
+    pub fn decode(payload: &[u8]) -> Result<Self, CommandError> {
+        let raw: v1::CommandBatch =
+            prost::Message::decode(payload).map_err(|e| CommandError::Decode(e.to_string()))?;
+        if raw.format_version != FORMAT_VERSION {
+            return Err(CommandError::Version(raw.format_version));
+        }
+        let commands = raw.commands.into_iter().map(Command::from_wire).collect::<Result<_, _>>()?;
+        Ok(Self { stamp: ClusterTime::from_millis(raw.stamp_ms), commands })
+    }
+
+    /// Writes an entry's payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let raw = v1::CommandBatch {
+            format_version: FORMAT_VERSION,
+            stamp_ms: self.stamp.as_millis(),
+            commands: self.commands.iter().map(Command::to_wire).collect(),
+        };
+        prost::Message::encode_to_vec(&raw)
+    }
+}
+
+impl Command {
+    fn from_wire(raw: v1::Command) -> Result<Self, CommandError> {
+        use v1::command::Body;
+        Ok(match raw.body.ok_or(ConvertError::Missing("command"))? {
+            Body::Found(f) => Self::Found(Found {
+                cluster: f.cluster,
+                incarnation: u16::try_from(f.incarnation)
+                    .map_err(|_| ConvertError::Unknown("incarnation", i64::from(f.incarnation)))?,
+                server_duid_seed: leasehold_proto::convert::address(&f.server_duid_seed, "server_duid_seed")?
+                    .to_be_bytes(),
+            }),
+            Body::Open(o) => {
+                Self::OpenSession { frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)? }
+            }
+            Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
+            Body::Network(n) => Self::ApplyNetwork {
+                expected_version: n.expected_version,
+                network: n.network.ok_or(ConvertError::Missing("network"))?,
+            },
+        })
+    }
+
+    fn to_wire(&self) -> v1::Command {
+        use v1::command::Body;
+        let body = match self {
+            Self::Found(f) => Body::Found(v1::Found {
+                cluster: f.cluster.clone(),
+                incarnation: u32::from(f.incarnation),
+                server_duid_seed: f.server_duid_seed.to_vec(),
+            }),
+            Self::OpenSession { frontend } => {
+                Body::Open(v1::OpenSession { frontend: frontend.as_str().to_owned() })
+            }
+            Self::Session(batch) => Body::Session(batch.as_ref().into()),
+            Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
+                expected_version: *expected_version,
+                network: Some(network.clone()),
+            }),
+        };
+        v1::Command { body: Some(body) }
+    }
+}

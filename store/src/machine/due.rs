@@ -1,0 +1,108 @@
+//! Moments to act upon, in one ordered index, a bounded number handled at each apply.
+//!
+//! An entry is a reminder, not a fact: when its moment comes the record is looked at and either acted upon, put back
+//! with a later moment, or dropped. So extending a lease leaves the index alone, and an index rebuilt from rows leads
+//! to the same actions in the same order.
+
+use super::STEP_MAX;
+use super::outcome::{Applied, Audience};
+use super::state::Machine;
+use leasehold_proto::lease::{Lease, LeaseState};
+use leasehold_proto::lifetimes::expires_at;
+use leasehold_proto::session::StoreEvent;
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::words::{Epoch, Prefix};
+use std::sync::Arc;
+
+/// What a moment is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// A session's deadline, a pool's ranges to open again, or a row to forget.
+    Session(Epoch),
+    /// A lease's expiry, or the end of a quarantine.
+    Lease(Prefix),
+    /// A lease that awaits freeing, to be looked at because a silent session may be dead by then.
+    Free(Prefix),
+}
+
+impl Machine {
+    /// When the machine next wants to be given the time: the leader then sends a batch, empty if need be.
+    #[must_use]
+    pub fn next_due(&self) -> Option<ClusterTime> {
+        if self.more_to_free {
+            return Some(self.time);
+        }
+        self.due.first().map(|(moment, _)| *moment)
+    }
+
+    /// Acts on what is due, [`STEP_MAX`] changes at most. Entries that turn out stale do not count, so that a node
+    /// whose index has other stale entries still does the same in each step.
+    pub(super) fn run_due(&mut self, out: &mut Applied) {
+        let mut acted = 0;
+        while acted < STEP_MAX {
+            let Some(&(moment, due)) = self.due.first() else { return };
+            if moment > self.time {
+                return;
+            }
+            self.due.pop_first();
+            match due {
+                Due::Session(epoch) => acted += usize::from(self.session_due(epoch, out)),
+                Due::Lease(prefix) => acted += usize::from(self.lease_due(prefix, out)),
+                Due::Free(prefix) => acted += usize::from(self.free_due(prefix, out)),
+            }
+        }
+    }
+
+    /// Makes the index anew from the records: after a restart, and when a configuration moved moments.
+    pub(super) fn rebuild_due(&mut self) {
+        self.due.clear();
+        self.awaiting.clear();
+        self.reminded.clear();
+        let leases: Vec<Arc<Lease>> = self.leases.values().map(Arc::clone).collect();
+        for lease in leases {
+            if let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) {
+                self.index_ending(&lease, relationship);
+            }
+        }
+        self.schedule_sessions();
+    }
+
+    pub(super) fn schedule_sessions(&mut self) {
+        let sessions: Vec<Epoch> = self.sessions.keys().copied().collect();
+        for epoch in sessions {
+            self.schedule_session(epoch);
+        }
+    }
+
+    /// Expires a lease, or ends a quarantine; true when something changed.
+    fn lease_due(&mut self, prefix: Prefix, out: &mut Applied) -> bool {
+        let Some(lease) = self.leases.get(&prefix).cloned() else { return false };
+        let (moment, next) = match lease.state {
+            LeaseState::Active => {
+                (expires_at(lease.valid_until, lease.valid, &self.timing()), LeaseState::Expired)
+            }
+            LeaseState::Abandoned => match self.quarantine_end(&lease) {
+                Some(moment) => (moment, LeaseState::Reset),
+                None => return false,
+            },
+            _ => return false,
+        };
+        if moment > self.time {
+            if moment != ClusterTime::NEVER {
+                self.due.insert((moment, Due::Lease(prefix)));
+            }
+            return false;
+        }
+        let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) else { return false };
+        let mut ended = lease.as_ref().clone();
+        ended.state = next;
+        ended.state_since = self.time;
+        ended.epoch = Epoch::NONE;
+        ended.version = self.applied;
+        self.counters.expired += u64::from(next == LeaseState::Expired);
+        let told = Arc::new(ended.clone());
+        self.put_lease(ended, relationship);
+        out.tell(Audience::Relationship(relationship), StoreEvent::Lease(told));
+        true
+    }
+}

@@ -1,0 +1,270 @@
+//! Lease updates: promises, releases and declines of sessions, checked against R1, R2, R4 and R5.
+//!
+//! Every change gives the record a new version (the log index), tells the relationship's sessions, and keeps the
+//! indexes (binding, due, awaiting) right, through `put_lease` alone.
+
+use super::due::Due;
+use super::outcome::{Applied, Audience};
+use super::rows::RowKey;
+use super::state::{Machine, PoolState};
+use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
+use leasehold_proto::lifetimes::expires_at;
+use leasehold_proto::session::{StoreEvent, UpdateRefusal};
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::words::{Epoch, RelationshipId};
+use std::sync::Arc;
+
+impl Machine {
+    pub(super) fn take_update(
+        &mut self,
+        epoch: Epoch,
+        update: &LeaseUpdate,
+        out: &mut Applied,
+    ) -> Result<(), UpdateRefusal> {
+        let pool = self.pools.get(&update.pool).ok_or(UpdateRefusal::UnknownPool)?;
+        let fits = pool.pool.range_of(update.prefix).is_some()
+            && pool.pool.kind == update.binding.kind
+            && pool.pool.link == update.binding.link;
+        if !fits {
+            return Err(UpdateRefusal::UnknownPool);
+        }
+        let relationship = pool.pool.relationship;
+        let record = self.leases.get(&update.prefix).cloned();
+        self.fence(epoch, pool, record.as_deref())?;
+        match (update.kind, record) {
+            (UpdateKind::Promise, None) => self.create(epoch, update, relationship, out),
+            (UpdateKind::Promise, Some(record)) => {
+                self.promise_on_record(epoch, update, &record, relationship, out)
+            }
+            (UpdateKind::Release | UpdateKind::Decline, None) => Err(UpdateRefusal::UnknownLease),
+            (UpdateKind::Release, Some(record)) => {
+                self.end(epoch, update, &record, LeaseState::Released, relationship, out)
+            }
+            (UpdateKind::Decline, Some(record)) => {
+                self.end(epoch, update, &record, LeaseState::Abandoned, relationship, out)
+            }
+        }
+    }
+
+    /// R4: once a session is dead for certain its late updates change nothing; nor do those of a frontend that is no
+    /// partner of the lease's relationship.
+    fn fence(&self, epoch: Epoch, pool: &PoolState, record: Option<&Lease>) -> Result<(), UpdateRefusal> {
+        let Some(session) = self.sessions.get(&epoch) else { return Err(UpdateRefusal::Fenced) };
+        let acked_until = record.map_or(ClusterTime::ZERO, |r| r.acked_until);
+        if self.is_dead(session, pool, acked_until) {
+            return Err(UpdateRefusal::Fenced);
+        }
+        if !self.is_member(pool.pool.relationship, &session.frontend) {
+            return Err(UpdateRefusal::NotGranted);
+        }
+        Ok(())
+    }
+
+    /// R1, the fence behind the frontends' own check: a new holding only from a range granted to that session (closed
+    /// ones count: a superseded session's late updates are of what it promised before).
+    fn owns_range(&self, epoch: Epoch, update: &LeaseUpdate) -> bool {
+        self.pools
+            .get(&update.pool)
+            .and_then(|p| p.pool.range_of(update.prefix))
+            .and_then(|range| self.ranges.get(&range))
+            .is_some_and(|r| r.owner == epoch)
+    }
+
+    fn create(
+        &mut self,
+        epoch: Epoch,
+        update: &LeaseUpdate,
+        relationship: RelationshipId,
+        out: &mut Applied,
+    ) -> Result<(), UpdateRefusal> {
+        if !self.owns_range(epoch, update) {
+            return Err(UpdateRefusal::NotGranted);
+        }
+        let lease = self.fresh_lease(epoch, update);
+        self.put_lease(lease, relationship);
+        self.tell_lease(update, Audience::RelationshipExcept(relationship, epoch), out);
+        Ok(())
+    }
+
+    /// A new holding of an address: acked_until begins anew (R2).
+    fn fresh_lease(&self, epoch: Epoch, update: &LeaseUpdate) -> Lease {
+        Lease {
+            prefix: update.prefix,
+            pool: update.pool,
+            binding: update.binding.clone(),
+            state: LeaseState::Active,
+            state_since: self.time,
+            valid_until: update.valid_until,
+            preferred: update.preferred,
+            valid: update.valid,
+            acked_until: update.ack_until,
+            client_last_contact: update.client_last_contact,
+            epoch,
+            version: self.applied,
+            extra: update.extra.clone(),
+        }
+    }
+
+    /// R5 and R2: a partner's promise about an address of which there is a record.
+    fn promise_on_record(
+        &mut self,
+        epoch: Epoch,
+        update: &LeaseUpdate,
+        record: &Lease,
+        relationship: RelationshipId,
+        out: &mut Applied,
+    ) -> Result<(), UpdateRefusal> {
+        if record.state == LeaseState::Free {
+            return self.create(epoch, update, relationship, out);
+        }
+        if record.binding != update.binding || record.pool != update.pool {
+            // R8's ground: whoever was committed first stays.
+            return Err(UpdateRefusal::OtherClient);
+        }
+        let mut lease = self.acknowledge(record, update);
+        lease.epoch = epoch;
+        lease.version = self.applied;
+        // A declined address stays in quarantine whatever its client's other partner promised meanwhile.
+        let revived = matches!(record.state, LeaseState::Expired | LeaseState::Released);
+        if revived {
+            lease.state = LeaseState::Active;
+            lease.state_since = self.time;
+            self.counters.reactivated += 1;
+        }
+        self.put_lease(lease, relationship);
+        // A revived record is told to its reviver too, which reads of the ending first.
+        let audience = if revived {
+            Audience::Relationship(relationship)
+        } else {
+            Audience::RelationshipExcept(relationship, epoch)
+        };
+        self.tell_lease(update, audience, out);
+        Ok(())
+    }
+
+    /// R3, the store's rule: within one holding acknowledgement and expiry merge by maximum, never lowered (R2).
+    fn acknowledge(&self, record: &Lease, update: &LeaseUpdate) -> Lease {
+        let mut lease = record.clone();
+        // The longest promise outstanding decides the guard, too.
+        if update.valid_until >= record.valid_until {
+            lease.valid_until = update.valid_until;
+            lease.preferred = update.preferred;
+            lease.valid = update.valid.max(if record.state == LeaseState::Active {
+                leasehold_proto::time::Lifetime::ZERO
+            } else {
+                record.valid
+            });
+        }
+        lease.acked_until = record.acked_until.max(update.ack_until);
+        lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
+        if update.extra.is_some() {
+            lease.extra.clone_from(&update.extra);
+        }
+        lease
+    }
+
+    /// R2: a Release or Decline is refused when another session changed the record since the version it was based on.
+    fn release_refusal(epoch: Epoch, update: &LeaseUpdate, record: &Lease) -> Option<UpdateRefusal> {
+        if record.binding != update.binding {
+            return Some(UpdateRefusal::OtherClient);
+        }
+        (record.epoch != epoch && record.version > update.base_version).then_some(UpdateRefusal::ChangedSince)
+    }
+
+    fn end(
+        &mut self,
+        epoch: Epoch,
+        update: &LeaseUpdate,
+        record: &Lease,
+        state: LeaseState,
+        relationship: RelationshipId,
+        out: &mut Applied,
+    ) -> Result<(), UpdateRefusal> {
+        if let Some(refusal) = Self::release_refusal(epoch, update, record) {
+            // The sender forgot the lease at once; it learns here what stands.
+            out.tell(Audience::Session(epoch), StoreEvent::Lease(Arc::new(record.clone())));
+            return Err(refusal);
+        }
+        let ends = match record.state {
+            LeaseState::Active => true,
+            // An address found in use stays away from clients even if its lease was over.
+            LeaseState::Expired | LeaseState::Released | LeaseState::Reset => state == LeaseState::Abandoned,
+            LeaseState::Free => return Err(UpdateRefusal::UnknownLease),
+            LeaseState::Abandoned | LeaseState::PendingFree | LeaseState::FreeBackup => false,
+        };
+        if ends {
+            let mut lease = record.clone();
+            lease.state = state;
+            lease.state_since = self.time;
+            lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
+            lease.epoch = epoch;
+            lease.version = self.applied;
+            self.put_lease(lease, relationship);
+        }
+        self.tell_lease(update, Audience::Relationship(relationship), out);
+        Ok(())
+    }
+
+    fn tell_lease(&self, update: &LeaseUpdate, audience: Audience, out: &mut Applied) {
+        if let Some(lease) = self.leases.get(&update.prefix) {
+            out.tell(audience, StoreEvent::Lease(Arc::clone(lease)));
+        }
+    }
+
+    /// The only way a record changes: keeps row, binding, due and awaiting indexes in step.
+    pub(super) fn put_lease(&mut self, lease: Lease, relationship: RelationshipId) {
+        let prefix = lease.prefix;
+        if let Some(old) = self.leases.get(&prefix).cloned() {
+            if old.state.awaits_freeing()
+                && let Some(queue) = self.awaiting.get_mut(&relationship)
+            {
+                queue.remove(&(old.version, prefix));
+            }
+            if old.binding != lease.binding {
+                self.bindings.remove(&(old.binding.clone(), prefix));
+            }
+        }
+        self.acked_until_max = self.acked_until_max.max(lease.acked_until);
+        if !self.has_earlier_due(&lease) {
+            self.index_ending(&lease, relationship);
+        }
+        self.bindings.insert((lease.binding.clone(), prefix));
+        self.leases.insert(prefix, Arc::new(lease));
+        self.touch(RowKey::Lease(prefix));
+    }
+
+    /// Enters a record into the indexes of what is to happen to it.
+    pub(super) fn index_ending(&mut self, lease: &Lease, relationship: RelationshipId) {
+        let moment = match lease.state {
+            LeaseState::Active => expires_at(lease.valid_until, lease.valid, &self.timing()),
+            LeaseState::Abandoned => self.quarantine_end(lease).unwrap_or(ClusterTime::NEVER),
+            state if state.awaits_freeing() => {
+                self.awaiting.entry(relationship).or_default().insert((lease.version, lease.prefix));
+                return;
+            }
+            _ => return,
+        };
+        if moment != ClusterTime::NEVER {
+            self.due.insert((moment, Due::Lease(lease.prefix)));
+        }
+    }
+
+    /// An extension leaves the earlier moment in the index, where it is looked at again when it comes: a renewal then
+    /// costs no index change.
+    fn has_earlier_due(&self, lease: &Lease) -> bool {
+        let moment = |l: &Lease| expires_at(l.valid_until, l.valid, &self.timing());
+        self.leases.get(&lease.prefix).is_some_and(|old| {
+            old.state == LeaseState::Active
+                && lease.state == LeaseState::Active
+                && old.valid_until != ClusterTime::NEVER
+                && moment(old) <= moment(lease)
+        })
+    }
+
+    /// When a declined address may be thought of again: the quarantine over, and every promise of it (FO-509).
+    pub(super) fn quarantine_end(&self, lease: &Lease) -> Option<ClusterTime> {
+        let pool = self.pools.get(&lease.pool)?;
+        let promises_over = expires_at(lease.valid_until, lease.valid, &self.timing());
+        Some((lease.state_since + pool.pool.decline_quarantine).max(promises_over))
+    }
+}

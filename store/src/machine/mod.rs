@@ -1,0 +1,85 @@
+//! The store's state machine: what the cluster agrees on about sessions, ranges, leases and configuration. Pure.
+//!
+//! One input, [`Machine::apply`]: a batch of commands stamped with cluster time by the leader, at a log index. Outputs:
+//! an outcome for each command, events for sessions, and the rows that changed. It knows no clock, entropy, sockets,
+//! disks or Raft, iterates no hash map, and gives the same outputs for the same inputs on every node.
+//!
+//! The rules, one function each (design section 5):
+//! - Order: [`sessions`]`::take_batch`, each number once, in order;
+//! - R1: [`leases`]`::owns_range`, the fence behind the frontends' own check;
+//! - R2: [`freeing`]`::may_free`, and `leases::release_refusal` for record versions;
+//! - R3: `leases::acknowledge`, acked_until merges by maximum within one holding;
+//! - R4: [`sessions`]`::is_dead`, and `sessions::may_extend`;
+//! - R5: `leases::promise_on_record`, any live partner session extends for the same client;
+//! - R6: `sessions::open`, a new session supersedes the old one;
+//! - R9: the binding index keeps every lease of a binding; frontends release what a client does not use.
+//!
+//! Work per apply is bounded: what time makes due is done [`STEP_MAX`] at a time, the rest at the next command.
+
+mod command;
+mod due;
+mod freeing;
+pub mod invariants;
+mod leases;
+mod network;
+mod outcome;
+mod ranges;
+mod rows;
+mod sessions;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found};
+pub use outcome::{Applied, Audience, Event, NetworkRefusal, Outcome};
+pub use rows::RowError;
+pub use state::{Counters, Machine};
+pub use view::{RangeStanding, RangeView, SessionView};
+
+use leasehold_proto::words::LogIndex;
+
+/// How many due leases, or freed leases, one apply handles at most. The rest waits for the next command, which the
+/// leader sends at once while work is due.
+pub const STEP_MAX: usize = 2048;
+
+/// One row of the state copy on disk: `None` deletes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// Family byte and order-preserving key.
+    pub key: Vec<u8>,
+    /// The encoded row.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Machine {
+    /// Applies one committed batch of commands.
+    ///
+    /// Cluster time becomes the maximum of what it was and the stamp: it never goes back (FO-906).
+    ///
+    /// # Panics
+    /// When log indexes go backwards: the caller broke the log's order.
+    pub fn apply(&mut self, index: LogIndex, batch: &CommandBatch) -> Applied {
+        assert!(index > self.applied, "log index {index} applied after {}", self.applied);
+        self.applied = index;
+        self.time = self.time.max(batch.stamp);
+        let mut out = Applied::default();
+        for command in &batch.commands {
+            let outcome = match command {
+                Command::Found(found) => self.found(found),
+                Command::OpenSession { frontend } => self.open(frontend, &mut out),
+                Command::Session(batch) => self.take_batch(batch, &mut out),
+                Command::ApplyNetwork { expected_version, network } => {
+                    self.apply_network(*expected_version, network, &mut out)
+                }
+            };
+            out.outcomes.push(outcome);
+        }
+        self.remind_of_blocked();
+        self.run_due(&mut out);
+        self.free_watermarked(&mut out);
+        self.settle_retired(&mut out);
+        self.take_changed_rows(&mut out);
+        out
+    }
+}

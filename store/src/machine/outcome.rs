@@ -1,0 +1,94 @@
+//! What applying a batch gives: outcomes for its proposers, events for sessions, rows for the disk.
+
+use super::RowChange;
+use leasehold_proto::session::StoreEvent;
+use leasehold_proto::words::{Epoch, RelationshipId, UpdateSeq};
+
+/// All that one apply gave.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// One for each command, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// In the order in which they were decided.
+    pub events: Vec<Event>,
+    /// At most one for each key, in key order.
+    pub rows: Vec<RowChange>,
+}
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The cluster is founded.
+    Founded,
+    /// It was founded before: nothing changed.
+    AlreadyFounded,
+    /// A session was opened.
+    SessionOpened(Epoch),
+    /// A session's batch was taken.
+    BatchTaken(UpdateSeq),
+    /// It was taken before (FO-909).
+    BatchRepeated {
+        /// The highest number taken.
+        applied: UpdateSeq,
+    },
+    /// Its number is not the next one.
+    BatchOutOfOrder {
+        /// The highest number taken.
+        applied: UpdateSeq,
+    },
+    /// No such session, or it has long been dead for certain.
+    UnknownSession,
+    /// The configuration was taken under this version.
+    NetworkApplied {
+        /// Its version.
+        version: u64,
+    },
+    /// The configuration was refused.
+    NetworkRefused(NetworkRefusal),
+    /// The cluster is not founded yet.
+    NotFounded,
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkRefusal {
+    /// Somebody else changed it meanwhile.
+    #[error("the configuration is at version {current}, not {expected}: read it again and repeat the change")]
+    Version {
+        /// Version expected by the caller.
+        expected: u64,
+        /// Version in force.
+        current: u64,
+    },
+    /// It is not consistent.
+    #[error("the configuration is not consistent: {}", .0.join("; "))]
+    Invalid(Vec<String>),
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// One session.
+    Session(Epoch),
+    /// Every session of a relationship's frontends.
+    Relationship(RelationshipId),
+    /// The same, but for one session.
+    RelationshipExcept(RelationshipId, Epoch),
+    /// Every session.
+    Everyone,
+}
+
+/// Something that happened, and who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Who is told.
+    pub audience: Audience,
+    /// What.
+    pub event: StoreEvent,
+}
+
+impl Applied {
+    pub(super) fn tell(&mut self, audience: Audience, event: StoreEvent) {
+        self.events.push(Event { audience, event });
+    }
+}

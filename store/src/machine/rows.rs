@@ -1,0 +1,310 @@
+//! The machine's rows: the form in which its state is copied to disk and sent as a snapshot.
+//!
+//! A key is a family byte and an order-preserving key. What was touched during an apply is encoded at its end from the
+//! state as it then is, so that many changes of one record are one row. [`Machine::from_rows`] rebuilds everything,
+//! indexes included.
+
+use super::command::FORMAT_VERSION;
+use super::outcome::Applied;
+use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
+use super::{Counters, RowChange};
+use leasehold_proto::convert::ConvertError;
+use leasehold_proto::lease::Lease;
+use leasehold_proto::network::Network;
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::v1;
+use leasehold_proto::words::{
+    Epoch, FrontendId, LogIndex, PoolId, Prefix, RangeId, RelationshipId, UpdateSeq,
+};
+use prost::Message;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a row is about. The order of families is the order in which rows can be restored: pools before leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RowKey {
+    Cluster,
+    Network,
+    Relationship(RelationshipId),
+    Pool(PoolId),
+    Session(Epoch),
+    Range(RangeId),
+    Lease(Prefix),
+}
+
+/// A row that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {key:02x?}: {detail}")]
+pub struct RowError {
+    /// The row's key.
+    pub key: Vec<u8>,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl RowKey {
+    fn encode(self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(18);
+        match self {
+            Self::Cluster => key.push(1),
+            Self::Network => key.push(2),
+            Self::Relationship(id) => {
+                key.push(3);
+                key.extend(id.0.to_be_bytes());
+            }
+            Self::Pool(id) => {
+                key.push(4);
+                key.extend(id.0.to_be_bytes());
+            }
+            Self::Session(epoch) => {
+                key.push(5);
+                key.extend(epoch.0.to_be_bytes());
+            }
+            Self::Range(range) => {
+                key.push(6);
+                key.extend(range.pool.0.to_be_bytes());
+                key.extend(range.slice.to_be_bytes());
+            }
+            Self::Lease(prefix) => {
+                key.push(7);
+                key.extend(prefix.bits().to_be_bytes());
+                key.push(prefix.len_bits());
+            }
+        }
+        key
+    }
+}
+
+impl Machine {
+    pub(super) fn take_changed_rows(&mut self, out: &mut Applied) {
+        // Time and position are in one small row that changes with every entry.
+        self.touch(RowKey::Cluster);
+        let changed = std::mem::take(&mut self.changed);
+        out.rows.reserve(changed.len());
+        for key in changed {
+            out.rows.push(RowChange { key: key.encode(), value: self.row(key) });
+        }
+    }
+
+    /// All rows, in key order: the canonical form of the whole state.
+    pub fn rows(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let keys = [RowKey::Cluster, RowKey::Network]
+            .into_iter()
+            .chain(self.relationships.keys().map(|k| RowKey::Relationship(*k)))
+            .chain(self.pools.keys().map(|k| RowKey::Pool(*k)))
+            .chain(self.sessions.keys().map(|k| RowKey::Session(*k)))
+            .chain(self.ranges.keys().map(|k| RowKey::Range(*k)))
+            .chain(self.leases.keys().map(|k| RowKey::Lease(*k)));
+        keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
+    }
+
+    fn row(&self, key: RowKey) -> Option<Vec<u8>> {
+        Some(match key {
+            RowKey::Cluster => self.cluster_row().encode_to_vec(),
+            RowKey::Network => self.network.as_ref()?.to_wire().encode_to_vec(),
+            RowKey::Relationship(id) => members_row(id, self.relationships.get(&id)?).encode_to_vec(),
+            RowKey::Pool(id) => pool_row(self.pools.get(&id)?).encode_to_vec(),
+            RowKey::Session(epoch) => session_row(epoch, self.sessions.get(&epoch)?).encode_to_vec(),
+            RowKey::Range(range) => {
+                let state = self.ranges.get(&range)?;
+                let (owner, closed, unclean) = (state.owner.0, state.closed, state.unclean);
+                v1::RangeRow { range: Some(range.into()), owner, closed, unclean }.encode_to_vec()
+            }
+            RowKey::Lease(prefix) => v1::Lease::from(self.leases.get(&prefix)?.as_ref()).encode_to_vec(),
+        })
+    }
+
+    fn cluster_row(&self) -> v1::ClusterRow {
+        let (cluster, incarnation, seed) = match &self.cluster {
+            Some(c) => (c.name.clone(), u32::from(c.incarnation), c.server_duid_seed.to_vec()),
+            None => Default::default(),
+        };
+        v1::ClusterRow {
+            format_version: FORMAT_VERSION,
+            cluster,
+            incarnation,
+            time_ms: self.time.as_millis(),
+            epoch_counter: self.epoch_counter,
+            server_duid_seed: seed,
+            next_id: self.next_id,
+            acked_until_max_ms: self.acked_until_max.as_millis(),
+            applied_index: self.applied.0,
+        }
+    }
+
+    /// Rebuilds a machine from rows in key order. No rows give a machine that was never founded.
+    ///
+    /// # Errors
+    /// When a row was written by a newer program or makes no sense.
+    pub fn from_rows(rows: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Self, RowError> {
+        let mut machine = Self::default();
+        for (key, value) in rows {
+            machine.restore_row(&key, &value).map_err(|detail| RowError { key, detail })?;
+        }
+        let Self { ranges, pools, .. } = &mut machine;
+        for (range, _) in ranges.iter().filter(|(_, r)| r.owner.is_none()) {
+            if let Some(pool) = pools.get_mut(&range.pool) {
+                pool.free_slices.insert(range.slice);
+            }
+        }
+        machine.rebuild_due();
+        machine.counters = Counters::default();
+        Ok(machine)
+    }
+
+    fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let text = |e: ConvertError| e.to_string();
+        match key.first() {
+            Some(1) => self.restore_cluster(&decode(value)?),
+            Some(2) => {
+                let network = Network::from_wire(&decode(value)?)
+                    .map_err(|e| e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+                self.network = Some(Arc::new(network));
+                Ok(())
+            }
+            Some(3) => self.restore_members(&decode(value)?),
+            Some(4) => self.restore_pool(&decode(value)?),
+            Some(5) => self.restore_session(&decode(value)?),
+            Some(6) => {
+                let row: v1::RangeRow = decode(value)?;
+                let range = RangeId::from(row.range.as_ref().ok_or("`range` is missing")?);
+                let (owner, closed, unclean) = (Epoch(row.owner), row.closed, row.unclean);
+                self.ranges.insert(range, RangeState { owner, closed, unclean });
+                Ok(())
+            }
+            Some(7) => {
+                let lease = Lease::try_from(&decode::<v1::Lease>(value)?).map_err(text)?;
+                self.bindings.insert((lease.binding.clone(), lease.prefix));
+                self.leases.insert(lease.prefix, Arc::new(lease));
+                Ok(())
+            }
+            _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
+        }
+    }
+
+    fn restore_cluster(&mut self, row: &v1::ClusterRow) -> Result<(), String> {
+        if row.format_version != FORMAT_VERSION {
+            return Err(format!("format {} is not this program's {FORMAT_VERSION}", row.format_version));
+        }
+        if !row.cluster.is_empty() {
+            self.cluster = Some(Cluster {
+                name: row.cluster.clone(),
+                incarnation: u16::try_from(row.incarnation).map_err(|_| "`incarnation` is out of bounds")?,
+                server_duid_seed: row
+                    .server_duid_seed
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| "`server_duid_seed` is not 16 octets")?,
+            });
+        }
+        self.time = ClusterTime::from_millis(row.time_ms);
+        self.epoch_counter = row.epoch_counter;
+        self.next_id = row.next_id;
+        self.acked_until_max = ClusterTime::from_millis(row.acked_until_max_ms);
+        self.applied = LogIndex(row.applied_index);
+        Ok(())
+    }
+
+    fn restore_members(&mut self, row: &v1::RelationshipRow) -> Result<(), String> {
+        let mut members = Members::default();
+        for member in &row.members {
+            let frontend = FrontendId::new(&member.frontend).map_err(|e| e.to_string())?;
+            members.frontends.insert(frontend, (member.left_index != 0).then_some(LogIndex(member.left_index)));
+        }
+        self.relationships.insert(RelationshipId(row.id), members);
+        Ok(())
+    }
+
+    fn restore_pool(&mut self, row: &v1::PoolRow) -> Result<(), String> {
+        let wire = row.pool.clone().ok_or("`pool` is missing")?;
+        let pool = leasehold_proto::network::stored_pool(
+            &wire,
+            leasehold_proto::words::LinkId(row.link),
+            RelationshipId(row.relationship),
+        )
+        .map_err(|e| e.to_string())?;
+        self.pools.insert(
+            pool.id,
+            PoolState {
+                pool: Arc::new(pool),
+                wire,
+                retired: (row.retired_index != 0).then_some(LogIndex(row.retired_index)),
+                mclt_max: Duration::from_secs(u64::from(row.mclt_secs_max)),
+                autonomy_max: span(row.autonomy_ms_max),
+                fresh_slices_used: row.fresh_slices_used,
+                free_slices: BTreeSet::new(),
+            },
+        );
+        Ok(())
+    }
+
+    fn restore_session(&mut self, row: &v1::SessionRow) -> Result<(), String> {
+        let frontend = FrontendId::new(&row.frontend).map_err(|e| e.to_string())?;
+        let epoch = Epoch(row.epoch);
+        let superseded_by = (row.superseded_by != 0).then_some(Epoch(row.superseded_by));
+        if superseded_by.is_none() {
+            self.current.insert(frontend.clone(), epoch);
+        }
+        self.sessions.insert(
+            epoch,
+            Session {
+                frontend,
+                applied_sequence: UpdateSeq(row.applied_sequence),
+                extended_at: ClusterTime::from_millis(row.extended_at_ms),
+                acked_index: LogIndex(row.acked_index),
+                superseded_by,
+                closed: row.closed,
+                ended: row.ended,
+                opened_at: ClusterTime::from_millis(row.opened_at_ms),
+            },
+        );
+        Ok(())
+    }
+}
+
+fn decode<M: Message + Default>(value: &[u8]) -> Result<M, String> {
+    M::decode(value).map_err(|e| e.to_string())
+}
+
+fn span(ms: u64) -> Duration {
+    if ms == u64::MAX { Duration::MAX } else { Duration::from_millis(ms) }
+}
+
+fn span_row(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn members_row(id: RelationshipId, members: &Members) -> v1::RelationshipRow {
+    let members = members.frontends.iter().map(|(frontend, left)| v1::Member {
+        frontend: frontend.as_str().to_owned(),
+        left_index: left.unwrap_or_default().0,
+    });
+    v1::RelationshipRow { id: id.0, members: members.collect() }
+}
+
+fn pool_row(state: &PoolState) -> v1::PoolRow {
+    v1::PoolRow {
+        pool: Some(state.wire.clone()),
+        relationship: state.pool.relationship.0,
+        link: state.pool.link.0,
+        retired_index: state.retired.unwrap_or_default().0,
+        mclt_secs_max: u32::try_from(state.mclt_max.as_secs()).unwrap_or(u32::MAX),
+        autonomy_ms_max: span_row(state.autonomy_max),
+        fresh_slices_used: state.fresh_slices_used,
+    }
+}
+
+fn session_row(epoch: Epoch, session: &Session) -> v1::SessionRow {
+    v1::SessionRow {
+        epoch: epoch.0,
+        frontend: session.frontend.as_str().to_owned(),
+        applied_sequence: session.applied_sequence.0,
+        extended_at_ms: session.extended_at.as_millis(),
+        acked_index: session.acked_index.0,
+        superseded_by: session.superseded_by.unwrap_or_default().0,
+        closed: session.closed,
+        ended: session.ended,
+        opened_at_ms: session.opened_at.as_millis(),
+    }
+}

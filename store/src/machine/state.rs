@@ -1,0 +1,152 @@
+//! What the machine holds. Everything but the indexes (`due`, `awaiting`, `bindings`, `current`) is a row on disk;
+//! the indexes are rebuilt from the rows.
+
+use super::rows::RowKey;
+use leasehold_proto::lease::Lease;
+use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::network::Network;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::session::UpdateRefusal;
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::words::{
+    BindingKey, Epoch, FrontendId, LogIndex, PoolId, Prefix, RangeId, RelationshipId, UpdateSeq,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The replicated state.
+#[derive(Debug, Default)]
+pub struct Machine {
+    pub(super) cluster: Option<Cluster>,
+    pub(super) applied: LogIndex,
+    pub(super) time: ClusterTime,
+    pub(super) epoch_counter: u64,
+    pub(super) next_id: u32,
+    /// The furthest moment any acknowledgement ever reached: bounds how long a dead session can matter.
+    pub(super) acked_until_max: ClusterTime,
+    pub(super) network: Option<Arc<Network>>,
+    pub(super) relationships: BTreeMap<RelationshipId, Members>,
+    pub(super) pools: BTreeMap<PoolId, PoolState>,
+    pub(super) sessions: BTreeMap<Epoch, Session>,
+    pub(super) ranges: BTreeMap<RangeId, RangeState>,
+    pub(super) leases: BTreeMap<Prefix, Arc<Lease>>,
+
+    // Indexes, rebuilt from the rows.
+    pub(super) current: BTreeMap<FrontendId, Epoch>,
+    pub(super) bindings: BTreeSet<(BindingKey, Prefix)>,
+    pub(super) due: BTreeSet<(ClusterTime, super::due::Due)>,
+    pub(super) awaiting: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
+    /// Ended leases up to this index have a reminder in `due`, if sessions that are gone hold them back.
+    pub(super) reminded: BTreeMap<RelationshipId, LogIndex>,
+    pub(super) changed: BTreeSet<RowKey>,
+    /// The last apply left leases unfreed only because its work is bounded.
+    pub(super) more_to_free: bool,
+
+    /// Counts since this process started; not replicated.
+    pub(super) counters: Counters,
+}
+
+/// Named once, at the founding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cluster {
+    pub(super) name: String,
+    pub(super) incarnation: u16,
+    pub(super) server_duid_seed: [u8; 16],
+}
+
+/// The frontends whose sessions may know a relationship's leases: partners now, and those that left until their
+/// sessions have read so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Members {
+    /// `None`: a partner now. Else the log index of the configuration that took it out.
+    pub(super) frontends: BTreeMap<FrontendId, Option<LogIndex>>,
+}
+
+/// One incarnation of a frontend.
+///
+/// ```text
+/// open --newer session--> superseded --R4--> dead for certain --> forgotten
+///   |---deadline passed--> ended ------R4--> dead for certain
+///   +---closing batch----> closed (dead at once: nothing is left to wait for)
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) frontend: FrontendId,
+    pub(super) applied_sequence: UpdateSeq,
+    /// Cluster time of the last extension.
+    pub(super) extended_at: ClusterTime,
+    /// It has read every event up to here.
+    pub(super) acked_index: LogIndex,
+    pub(super) superseded_by: Option<Epoch>,
+    pub(super) closed: bool,
+    pub(super) ended: bool,
+    pub(super) opened_at: ClusterTime,
+}
+
+impl Session {
+    /// Superseded or past its deadline: it will never be extended again.
+    pub(super) fn is_gone(&self) -> bool {
+        self.superseded_by.is_some() || self.ended
+    }
+}
+
+/// A range that was granted at least once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RangeState {
+    pub(super) owner: Epoch,
+    /// The owner is gone but not dead for certain.
+    pub(super) closed: bool,
+    /// Once taken back from a session that did not close cleanly.
+    pub(super) unclean: bool,
+}
+
+/// A pool generation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PoolState {
+    pub(super) pool: Arc<Pool>,
+    pub(super) wire: leasehold_proto::v1::Pool,
+    /// The log index of the configuration that took it out.
+    pub(super) retired: Option<LogIndex>,
+    /// The largest MCLT and autonomy ever configured for it: what a silent session may go by (R4).
+    pub(super) mclt_max: Duration,
+    pub(super) autonomy_max: Duration,
+    /// Slices below this number were granted before.
+    pub(super) fresh_slices_used: u64,
+    /// Index: slices granted before and owned by nobody now.
+    pub(super) free_slices: BTreeSet<u64>,
+}
+
+/// What happened since this process started, for metrics and alarms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Updates that took effect.
+    pub updates: u64,
+    /// Updates refused, by cause.
+    pub refused: BTreeMap<UpdateRefusal, u64>,
+    /// Leases expired.
+    pub expired: u64,
+    /// Leases freed.
+    pub freed: u64,
+    /// Released or expired leases made active again by an extension.
+    pub reactivated: u64,
+    /// Ranges opened again after their owner was dead for certain.
+    pub reopened: u64,
+}
+
+impl Machine {
+    pub(super) fn timing(&self) -> Timing {
+        self.network.as_ref().map(|n| n.timing).unwrap_or_default()
+    }
+
+    pub(super) fn touch(&mut self, key: RowKey) {
+        self.changed.insert(key);
+    }
+
+    /// The next link, pool or relationship number.
+    pub(super) fn new_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.touch(RowKey::Cluster);
+        self.next_id
+    }
+}

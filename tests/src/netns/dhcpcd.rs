@@ -1,0 +1,144 @@
+//! Roy Marples' `dhcpcd` as a client of the lab, DHCPv6 only.
+//!
+//! Owns: its command line, configuration, script and private folders. Refuses to know: servers.
+//! Traps:
+//! - Its folders are compiled in: `/var/lib/dhcpcd` (DUID, leases) and `/run/dhcpcd` (pid, sockets). In the private
+//!   mount namespace that `ip netns exec` makes anyway, memory file systems cover `/var/lib` and `/run`, and a folder
+//!   of the lab is `/var/lib/dhcpcd`. The program is copied first, lest its own folder be covered.
+//! - It drops privileges to a user `dhcpcd` and into a chroot where that user exists; a copy of `/etc/passwd` without
+//!   it, bound over the real one likewise, makes all machines behave alike: it says `no such user` and goes on.
+//! - Without `noipv6rs` it waits for a router's advertisement before it solicits. `nodev` keeps udev out.
+//! - SIGHUP makes it start over from its lease, which for a lease with a prefix is a Rebind (script reason
+//!   RECONFIGURE, then REBIND6). SIGALRM makes it release and end; it sends one Release and awaits no answer.
+//!   SIGTERM removes addresses and sends nothing.
+//! - It delays its first Solicit by up to a second (RFC 9915 §18.2.1, SOL_MAX_DELAY).
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+
+use super::client::{DhcpClient, Message};
+use super::event::{ClientEvent, RECORD, parse_events};
+use super::lab::Lab;
+use super::node::Node;
+use super::process::Proc;
+use crate::debian;
+
+/// How long the program may take to end after its release.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One IA_NA and one IA_PD with different IAIDs, no other protocol, nothing outside the lab touched.
+const CONFIG: &str = "duid\nipv6only\nnoipv6rs\nnodev\nnohook resolv.conf, hostname, timesyncd\n\
+    option domain_name_servers, domain_search\ninterface eth0\nipv6\nia_na 1\nia_pd 2\n";
+
+/// Covers the compiled-in folders and becomes the program; `$1` is the client's folder.
+const LAUNCH: &str = r#"#!/bin/sh
+set -e
+folder=$1
+shift
+mount -t tmpfs lab /var/lib
+mkdir /var/lib/dhcpcd
+mount --bind "$folder/lib" /var/lib/dhcpcd
+mount -t tmpfs lab /run
+mkdir /run/dhcpcd
+grep -v -E '^_?dhcpcd:' /etc/passwd > "$folder/passwd"
+mount --bind "$folder/passwd" /etc/passwd
+exec "$@"
+"#;
+
+/// A `dhcpcd` in a namespace of the lab.
+#[derive(Debug)]
+pub struct Dhcpcd<'lab> {
+    lab: &'lab Lab,
+    node: Node,
+    words: Vec<OsString>,
+    folder: PathBuf,
+    running: Option<Proc>,
+    past_output: String,
+}
+
+impl<'lab> Dhcpcd<'lab> {
+    /// Prepares a client in the namespace of `node`, fetching the program if need be. Nothing is started yet.
+    ///
+    /// # Errors
+    /// When the program is not to be had or files cannot be written.
+    pub fn new(lab: &'lab Lab, node: Node) -> Result<Self> {
+        let program = debian::program("dhcpcd")?;
+        let folder = lab.folder().join(format!("dhcpcd-{node}"));
+        fs::create_dir_all(folder.join("lib"))
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let copy = folder.join("dhcpcd");
+        fs::copy(program.path(), &copy)
+            .with_context(|| format!("cannot copy {}", program.path().display()))?;
+        let events = folder.join("events");
+        let script = format!("#!/bin/sh\nevents={}\n{RECORD}exit 0\n", events.display());
+        for (name, text) in [("config", CONFIG), ("launch", LAUNCH), ("script", &script)] {
+            let path = folder.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                .with_context(|| format!("cannot make {} executable", path.display()))?;
+        }
+        let mut words: Vec<OsString> = vec![folder.join("launch").into(), folder.clone().into()];
+        words.push(copy.into());
+        words.extend(["-6", "-B", "-d", "-f"].map(OsString::from));
+        words.extend([
+            folder.join("config").into(),
+            "-c".into(),
+            folder.join("script").into(),
+            "eth0".into(),
+        ]);
+        Ok(Self { lab, node, words, folder, running: None, past_output: String::new() })
+    }
+}
+
+impl DhcpClient for Dhcpcd<'_> {
+    fn program(&self) -> &'static str {
+        "dhcpcd"
+    }
+
+    fn start(&mut self) -> Result<()> {
+        ensure!(self.running.is_none(), "dhcpcd is running already");
+        let lease = self.folder.join("lib/eth0.lease6");
+        if lease.exists() {
+            fs::remove_file(&lease).with_context(|| format!("cannot remove {}", lease.display()))?;
+        }
+        fs::write(self.folder.join("events"), "").context("cannot write the event file")?;
+        self.past_output.clear();
+        self.running = Some(self.lab.spawn(self.node, &self.words)?);
+        Ok(())
+    }
+
+    fn rebind_now(&mut self) -> Result<()> {
+        self.running.as_mut().context("dhcpcd is not running")?.signal(Signal::SIGHUP)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        let mut process = self.running.take().context("dhcpcd is not running")?;
+        process.signal(Signal::SIGALRM)?;
+        process.wait_exit(RELEASE_TIMEOUT)?;
+        self.past_output += &process.output();
+        ensure!(self.sent(Message::Release) > 0, "dhcpcd sent no Release:\n{}", process.output());
+        Ok(())
+    }
+
+    fn sent(&self, message: Message) -> usize {
+        let words = match message {
+            Message::Solicit => "casting SOLICIT6 (",
+            Message::Renew => "casting RENEW6 (",
+            Message::Rebind => "casting REBIND6 (",
+            Message::Release => "casting RELEASE6 (",
+        };
+        let current = self.running.as_ref().map(Proc::output).unwrap_or_default();
+        self.past_output.matches(words).count() + current.matches(words).count()
+    }
+
+    fn events(&self) -> Result<Vec<ClientEvent>> {
+        let path = self.folder.join("events");
+        parse_events(&fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?)
+    }
+}
