@@ -203,7 +203,11 @@ mod tests {
 
     #[test]
     fn fo_410_infinity_only_after_infinity_was_acknowledged() {
-        let d = Desired { preferred: Lifetime::INFINITE, valid: Lifetime::INFINITE, mclt: Lifetime::from_wire(600) };
+        let d = Desired {
+            preferred: Lifetime::INFINITE,
+            valid: Lifetime::INFINITE,
+            mclt: Lifetime::from_wire(600),
+        };
         let first = promise(at(0), ClusterTime::ZERO, d);
         assert_eq!(first.valid, Lifetime::from_wire(600));
         assert_eq!(first.ack_until, ClusterTime::NEVER);

@@ -42,10 +42,8 @@ impl Geometry {
     /// # Errors
     /// When the bounds are reversed, unaligned or too far apart, or a size is out of its bounds.
     pub fn new(first: u128, last: u128, length_bits: u32, range_bits: u32) -> Result<Self, GeometryError> {
-        let length = u8::try_from(length_bits)
-            .ok()
-            .filter(|l| (1..=128).contains(l))
-            .ok_or(GeometryError::Length)?;
+        let length =
+            u8::try_from(length_bits).ok().filter(|l| (1..=128).contains(l)).ok_or(GeometryError::Length)?;
         let range = u8::try_from(range_bits).ok().filter(|b| *b <= 32).ok_or(GeometryError::RangeBits)?;
         let unit_bits = 128 - u32::from(length);
         let below = (1u128 << unit_bits) - 1;
@@ -114,7 +112,8 @@ impl Geometry {
     pub fn prefix_at(&self, slot: u64) -> Prefix {
         assert!(slot <= self.last_slot, "slot {slot} lies past the pool's last, {}", self.last_slot);
         let bits = self.first + (u128::from(slot) << (128 - u32::from(self.length_bits)));
-        Prefix::containing(bits, u32::from(self.length_bits)).expect("the length was checked when the pool was made")
+        Prefix::containing(bits, u32::from(self.length_bits))
+            .expect("the length was checked when the pool was made")
     }
 
     /// The slice in which a slot lies.

@@ -30,7 +30,11 @@ impl ClusterTime {
     /// The span from `earlier` until this moment, or zero when it lies before; `Duration::MAX` for `NEVER`.
     #[must_use]
     pub fn saturating_since(self, earlier: Self) -> Duration {
-        if self == Self::NEVER { Duration::MAX } else { Duration::from_millis(self.0.saturating_sub(earlier.0)) }
+        if self == Self::NEVER {
+            Duration::MAX
+        } else {
+            Duration::from_millis(self.0.saturating_sub(earlier.0))
+        }
     }
 
     /// The moment a lifetime from now ends; infinity ends `NEVER`.

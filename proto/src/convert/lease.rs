@@ -49,14 +49,13 @@ fn extra_from_wire(
             })
         })
         .transpose()?;
-    let reconfigure_key = if key.is_empty() { None } else { Some(address(key, "reconfigure_key")?.to_be_bytes()) };
+    let reconfigure_key =
+        if key.is_empty() { None } else { Some(address(key, "reconfigure_key")?.to_be_bytes()) };
     let name = name.map(|n| NameState { fqdn: n.fqdn.clone(), flags: n.flags, dns_state: n.dns_state });
     Ok(Some(Arc::new(LeaseExtra { relay, reconfigure_key, name })))
 }
 
-fn extra_to_wire(
-    extra: Option<&Arc<LeaseExtra>>,
-) -> (Option<v1::RelayData>, Vec<u8>, Option<v1::NameState>) {
+fn extra_to_wire(extra: Option<&Arc<LeaseExtra>>) -> (Option<v1::RelayData>, Vec<u8>, Option<v1::NameState>) {
     let Some(extra) = extra else { return (None, Vec::new(), None) };
     let relay = extra.relay.as_ref().map(|r| v1::RelayData {
         peer_address: r.peer_address.to_be_bytes().to_vec(),

@@ -6,7 +6,7 @@ mod session;
 
 use crate::v1;
 use crate::words::{
-    BindingKey, Duid, DuidError, Iaid, IaKind, InvalidName, LinkId, PoolId, Prefix, PrefixError, RangeId,
+    BindingKey, Duid, DuidError, IaKind, Iaid, InvalidName, LinkId, PoolId, Prefix, PrefixError, RangeId,
 };
 
 /// A message that does not say what its type promises.

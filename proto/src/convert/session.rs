@@ -4,8 +4,9 @@ use super::{ConvertError, address, need, prefix};
 use crate::lease::{Lease, LeaseUpdate};
 use crate::network::Network;
 use crate::session::{
-    BatchOutcome, FromStore, Heartbeat, Hello, InterfaceHealth, LoadChunk, PROTOCOL_VERSION, RangeRecord, RangeRequest,
-    RefusalReason, Refused, SessionBatch, StoreEvent, StreamEntry, ToStore, UpdateOutcome, UpdateRefusal, Welcome,
+    BatchOutcome, FromStore, Heartbeat, Hello, InterfaceHealth, LoadChunk, PROTOCOL_VERSION, RangeRecord,
+    RangeRequest, RefusalReason, Refused, SessionBatch, StoreEvent, StreamEntry, ToStore, UpdateOutcome,
+    UpdateRefusal, Welcome,
 };
 use crate::time::ClusterTime;
 use crate::v1;
@@ -19,7 +20,11 @@ impl From<&SessionBatch> for v1::SessionBatch {
             epoch: b.epoch.0,
             sequence: b.sequence.0,
             updates: b.updates.iter().map(Into::into).collect(),
-            requests: b.requests.iter().map(|r| v1::RangeRequest { pool: r.pool.0, ranges: r.ranges }).collect(),
+            requests: b
+                .requests
+                .iter()
+                .map(|r| v1::RangeRequest { pool: r.pool.0, ranges: r.ranges })
+                .collect(),
             returned: b.returned.iter().map(|r| (*r).into()).collect(),
             acked_index: b.acked_index.0,
             closing: b.closing,
@@ -105,7 +110,9 @@ impl TryFrom<&v1::FrontendMessage> for ToStore {
                 interfaces: h.interfaces.iter().map(interface_from_wire).collect(),
                 relays_heard: h.relays_heard.iter().map(|r| address(r, "relay")).collect::<Result<_, _>>()?,
             }),
-            frontend_message::Body::Lookup(l) => Self::Lookup { link: LinkId(l.link), duid: Duid::new(&l.duid)? },
+            frontend_message::Body::Lookup(l) => {
+                Self::Lookup { link: LinkId(l.link), duid: Duid::new(&l.duid)? }
+            }
         })
     }
 }
@@ -276,12 +283,14 @@ impl From<&FromStore> for v1::StoreMessage {
                 frontend: frontend.as_str().to_owned(),
                 live: *live,
             }),
-            FromStore::Lookup { link, duid, leases, index } => store_message::Body::Lookup(v1::LookupAnswer {
-                link: link.0,
-                duid: duid.as_bytes().to_vec(),
-                leases: leases.iter().map(|l| l.as_ref().into()).collect(),
-                index: index.0,
-            }),
+            FromStore::Lookup { link, duid, leases, index } => {
+                store_message::Body::Lookup(v1::LookupAnswer {
+                    link: link.0,
+                    duid: duid.as_bytes().to_vec(),
+                    leases: leases.iter().map(|l| l.as_ref().into()).collect(),
+                    index: index.0,
+                })
+            }
         };
         Self { body: Some(body) }
     }

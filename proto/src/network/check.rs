@@ -67,7 +67,15 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     }
     if c.errors.is_empty() {
         let pools = pools.into_iter().map(|(_, p)| p).collect();
-        Ok(Network { version: wire.version, links, pools, relationships, options, timing, wire: wire.clone() })
+        Ok(Network {
+            version: wire.version,
+            links,
+            pools,
+            relationships,
+            options,
+            timing,
+            wire: wire.clone(),
+        })
     } else {
         Err(c.errors)
     }
@@ -88,13 +96,19 @@ fn check_links(c: &mut Checker, wire: &v1::Network) -> Vec<Link> {
         for raw in &link.prefixes {
             match convert::prefix(raw) {
                 Ok(p) if p.len_bits() > 0 => prefixes.push(p),
-                Ok(_) => c.fail(item, "prefixes", "`::/0` would claim every link: name the link's own prefixes"),
+                Ok(_) => {
+                    c.fail(item, "prefixes", "`::/0` would claim every link: name the link's own prefixes")
+                }
                 Err(e) => c.fail(item, "prefixes", e.to_string()),
             }
         }
         for other in &links {
             if let Some((a, b)) = first_overlap(&prefixes, &other.prefixes) {
-                c.fail(item, "prefixes", format!("{a} overlaps {b} of link `{}`: a prefix is on one link", other.name));
+                c.fail(
+                    item,
+                    "prefixes",
+                    format!("{a} overlaps {b} of link `{}`: a prefix is on one link", other.name),
+                );
             }
         }
         let interface_id = (!link.interface_id.is_empty()).then(|| link.interface_id.clone());
@@ -141,7 +155,11 @@ fn check_relationships(c: &mut Checker, wire: &v1::Network) -> (Vec<Relationship
             match ids.get(pool.as_str()) {
                 None => c.fail(item, "pools", format!("there is no pool `{pool}`")),
                 Some(_) if owner.contains_key(pool) => {
-                    c.fail(item, "pools", format!("pool `{pool}` is in two relationships: it may be in one (FO-102)"));
+                    c.fail(
+                        item,
+                        "pools",
+                        format!("pool `{pool}` is in two relationships: it may be in one (FO-102)"),
+                    );
                 }
                 Some(pool_id) => {
                     owner.insert(pool.clone(), id);
@@ -150,9 +168,14 @@ fn check_relationships(c: &mut Checker, wire: &v1::Network) -> (Vec<Relationship
             }
         }
         let primary = frontend(c, item, "primary", &r.primary);
-        let secondary = if r.secondary.is_empty() { None } else { frontend(c, item, "secondary", &r.secondary) };
+        let secondary =
+            if r.secondary.is_empty() { None } else { frontend(c, item, "secondary", &r.secondary) };
         if secondary.is_some() && primary == secondary {
-            c.fail(item, "secondary", "primary and secondary are the same frontend: leave `secondary` out for a standalone one");
+            c.fail(
+                item,
+                "secondary",
+                "primary and secondary are the same frontend: leave `secondary` out for a standalone one",
+            );
         }
         let buckets = match v1::BucketMode::try_from(r.buckets) {
             Ok(v1::BucketMode::HotStandby) => BucketMode::HotStandby,
@@ -207,19 +230,29 @@ fn check_pools(c: &mut Checker, wire: &v1::Network, links: &[Link], owner: &Pool
         }
         let relationship = owner.get(&p.name).copied();
         if relationship.is_none() {
-            c.fail(item, "name", format!("pool `{}` is in no relationship: list it in one's `pools`", p.name));
+            c.fail(
+                item,
+                "name",
+                format!("pool `{}` is in no relationship: list it in one's `pools`", p.name),
+            );
         }
         check_lifetimes(c, item, p);
         let kind = convert::ia_kind(p.kind).map_err(|e| c.fail(item, "kind", e.to_string())).ok();
         let geometry = geometry(c, item, p);
-        let (Some(link), Some(relationship), Some(kind), Some(geometry)) = (link, relationship, kind, geometry) else {
+        let (Some(link), Some(relationship), Some(kind), Some(geometry)) =
+            (link, relationship, kind, geometry)
+        else {
             continue;
         };
         if kind == IaKind::Na && geometry.length_bits() != 128 {
             c.fail(item, "addresses", "an address pool leases single addresses");
         }
         if kind == IaKind::Na && !link.prefixes.iter().any(|l| inside(&geometry, *l)) {
-            c.fail(item, "addresses", format!("lies in no prefix of link `{}`: clients could not use it", link.name));
+            c.fail(
+                item,
+                "addresses",
+                format!("lies in no prefix of link `{}`: clients could not use it", link.name),
+            );
         }
         pools.push((i, pool(p, number(p.id, i), link.id, relationship, kind, geometry)));
     }
@@ -306,17 +339,20 @@ fn check_overlaps(c: &mut Checker, links: &[Link], pools: &[(usize, Pool)]) {
         let field = if pool.kind == IaKind::Pd { "prefixes" } else { "addresses" };
         for (_, other) in &pools[..n] {
             if pool.geometry.overlaps(&other.geometry) {
-                c.fail(Item::Pool(*i), field, format!("overlaps pool `{}`: an address is in one pool (FO-102)", other.name));
+                c.fail(
+                    Item::Pool(*i),
+                    field,
+                    format!("overlaps pool `{}`: an address is in one pool (FO-102)", other.name),
+                );
             }
         }
         if pool.kind != IaKind::Pd {
             continue;
         }
         for link in links {
-            let clash = link
-                .prefixes
-                .iter()
-                .find(|l| l.bits() <= pool.geometry.last_bits() && pool.geometry.first_bits() <= l.last_bits());
+            let clash = link.prefixes.iter().find(|l| {
+                l.bits() <= pool.geometry.last_bits() && pool.geometry.first_bits() <= l.last_bits()
+            });
             if let Some(clash) = clash {
                 let message = format!("overlaps the on-link prefix {clash} of link `{}` (PD-11)", link.name);
                 c.fail(Item::Pool(*i), field, message);
@@ -353,7 +389,11 @@ fn encode_name(name: &str) -> Result<Vec<u8>, String> {
                 out.push(len);
                 out.extend(label.bytes());
             }
-            _ => return Err(format!("`{name}` is not a domain name: labels are 1 to 63 letters, digits, `-` or `_`")),
+            _ => {
+                return Err(format!(
+                    "`{name}` is not a domain name: labels are 1 to 63 letters, digits, `-` or `_`"
+                ));
+            }
         }
     }
     out.push(0);

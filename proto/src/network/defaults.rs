@@ -50,8 +50,11 @@ fn fill_pool(pool: &mut v1::Pool) {
     set(&mut pool.decline_quarantine_secs, DECLINE_QUARANTINE_SECS);
     if pool.mclt_secs == 0 {
         let plenty = !is_prefix && last_slot(pool).is_some_and(|last| last >= PLENTY_SLOTS - 1);
-        pool.mclt_secs =
-            if plenty && pool.valid_lifetime_secs != u32::MAX { pool.valid_lifetime_secs } else { MCLT_SCARCE_SECS };
+        pool.mclt_secs = if plenty && pool.valid_lifetime_secs != u32::MAX {
+            pool.valid_lifetime_secs
+        } else {
+            MCLT_SCARCE_SECS
+        };
     }
     if pool.range_bits.is_none()
         && let (Some(last), Ok(kind)) = (last_slot(pool), crate::convert::ia_kind(pool.kind))

@@ -96,7 +96,9 @@ pub struct FrontendId(std::sync::Arc<str>);
 
 /// A name that cannot stand in a certificate or a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: use 1 to 63 lower-case letters, digits, `-` and `.`, beginning with a letter or digit")]
+#[error(
+    "`{0}` is not a name: use 1 to 63 lower-case letters, digits, `-` and `.`, beginning with a letter or digit"
+)]
 pub struct InvalidName(pub String);
 
 impl FrontendId {

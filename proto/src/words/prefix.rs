@@ -99,7 +99,11 @@ fn mask(len_bits: u8) -> u128 {
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_address() { write!(f, "{}", self.ip()) } else { write!(f, "{}/{}", self.ip(), self.len_bits) }
+        if self.is_address() {
+            write!(f, "{}", self.ip())
+        } else {
+            write!(f, "{}/{}", self.ip(), self.len_bits)
+        }
     }
 }
 
@@ -134,9 +138,14 @@ mod tests {
         let wide: Prefix = "2001:db8::/32".parse().unwrap();
         let narrow: Prefix = "2001:db8:1::/48".parse().unwrap();
         let other: Prefix = "2001:db9::/32".parse().unwrap();
-        assert!(wide.contains(narrow) && !narrow.contains(wide) && wide.overlaps(narrow) && narrow.overlaps(wide));
+        assert!(
+            wide.contains(narrow) && !narrow.contains(wide) && wide.overlaps(narrow) && narrow.overlaps(wide)
+        );
         assert!(!wide.overlaps(other));
-        assert_eq!(narrow.last_bits(), "2001:db8:1:ffff:ffff:ffff:ffff:ffff".parse::<Ipv6Addr>().unwrap().to_bits());
+        assert_eq!(
+            narrow.last_bits(),
+            "2001:db8:1:ffff:ffff:ffff:ffff:ffff".parse::<Ipv6Addr>().unwrap().to_bits()
+        );
         assert!("::/0".parse::<Prefix>().unwrap().contains(other));
     }
 

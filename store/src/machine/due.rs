@@ -8,7 +8,6 @@ use super::STEP_MAX;
 use super::outcome::{Applied, Audience};
 use super::state::Machine;
 use leasehold_proto::lease::{Lease, LeaseState};
-use leasehold_proto::lifetimes::expires_at;
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, Prefix};
@@ -45,12 +44,33 @@ impl Machine {
                 return;
             }
             self.due.pop_first();
-            match due {
-                Due::Session(epoch) => acted += usize::from(self.session_due(epoch, out)),
-                Due::Lease(prefix) => acted += usize::from(self.lease_due(prefix, out)),
-                Due::Free(prefix) => acted += usize::from(self.free_due(prefix, out)),
+            let true_moment = match due {
+                Due::Session(epoch) => self.session_moment(epoch),
+                Due::Lease(prefix) => self.lease_moment(prefix),
+                Due::Free(prefix) => self.free_moment(prefix),
+            };
+            if true_moment > moment {
+                // A stale reminder: back into the order, even if its moment has come as well.
+                self.remind(true_moment, due);
+                continue;
             }
+            acted += usize::from(match due {
+                Due::Session(epoch) => self.session_due(epoch, out),
+                Due::Lease(prefix) => self.lease_due(prefix, out),
+                Due::Free(prefix) => self.free_due(prefix, out),
+            });
         }
+    }
+
+    /// Enters a reminder; a moment that never comes needs none.
+    pub(super) fn remind(&mut self, moment: ClusterTime, due: Due) {
+        if moment != ClusterTime::NEVER {
+            self.due.insert((moment, due));
+        }
+    }
+
+    fn lease_moment(&self, prefix: Prefix) -> ClusterTime {
+        self.leases.get(&prefix).map_or(ClusterTime::NEVER, |lease| self.ending_of(lease))
     }
 
     /// Makes the index anew from the records: after a restart, and when a configuration moved moments.
@@ -74,26 +94,17 @@ impl Machine {
         }
     }
 
-    /// Expires a lease, or ends a quarantine; true when something changed.
+    /// Expires a lease, or ends a quarantine: its moment has come. True when something changed.
     fn lease_due(&mut self, prefix: Prefix, out: &mut Applied) -> bool {
         let Some(lease) = self.leases.get(&prefix).cloned() else { return false };
-        let (moment, next) = match lease.state {
-            LeaseState::Active => {
-                (expires_at(lease.valid_until, lease.valid, &self.timing()), LeaseState::Expired)
-            }
-            LeaseState::Abandoned => match self.quarantine_end(&lease) {
-                Some(moment) => (moment, LeaseState::Reset),
-                None => return false,
-            },
+        let next = match lease.state {
+            LeaseState::Active => LeaseState::Expired,
+            LeaseState::Abandoned => LeaseState::Reset,
             _ => return false,
         };
-        if moment > self.time {
-            if moment != ClusterTime::NEVER {
-                self.due.insert((moment, Due::Lease(prefix)));
-            }
+        let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) else {
             return false;
-        }
-        let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) else { return false };
+        };
         let mut ended = lease.as_ref().clone();
         ended.state = next;
         ended.state_since = self.time;

@@ -20,28 +20,30 @@ impl Machine {
     /// order (before its first batch is answered a session knows no cluster time and can promise nothing), but for
     /// those that stopped cleanly, all of whose promises are told.
     fn extenders(&self, relationship: RelationshipId) -> impl Iterator<Item = &Session> {
-        self.sessions
-            .values()
-            .filter(move |s| !s.closed && s.applied_sequence > UpdateSeq(0) && self.is_member(relationship, &s.frontend))
+        self.sessions.values().filter(move |s| {
+            !s.closed && s.applied_sequence > UpdateSeq(0) && self.is_member(relationship, &s.frontend)
+        })
     }
 
     /// R2: whether a lease that ended may be given to anyone: all who could have extended it have read so, or are dead
-    /// for certain. Else the moment at which a session that is gone will be dead (`NEVER`: only an acknowledgement, or
-    /// the end of a session that is present, helps).
-    fn may_free(&self, lease: &Lease, relationship: RelationshipId) -> Result<(), ClusterTime> {
-        let Some(pool) = self.pools.get(&lease.pool) else { return Ok(()) };
-        let mut again = ClusterTime::NEVER;
-        let mut free = true;
-        for session in self.extenders(relationship) {
-            if session.acked_index >= lease.version || self.is_dead(session, pool, lease.acked_until) {
-                continue;
-            }
-            free = false;
-            if session.is_gone() {
-                again = again.min(self.dead_moment(session, pool, lease.acked_until));
-            }
-        }
-        if free { Ok(()) } else { Err(again) }
+    /// for certain.
+    fn may_free(&self, lease: &Lease, relationship: RelationshipId) -> bool {
+        let Some(pool) = self.pools.get(&lease.pool) else { return true };
+        self.extenders(relationship)
+            .all(|s| s.acked_index >= lease.version || self.is_dead(s, pool, lease.acked_until))
+    }
+
+    /// When the last of the gone sessions that hold an ended lease back will be dead for certain.
+    pub(super) fn free_moment(&self, prefix: Prefix) -> ClusterTime {
+        let Some(lease) = self.leases.get(&prefix).filter(|l| l.state.awaits_freeing()) else {
+            return ClusterTime::NEVER;
+        };
+        let Some(pool) = self.pools.get(&lease.pool) else { return ClusterTime::ZERO };
+        self.extenders(pool.pool.relationship)
+            .filter(|s| s.is_gone() && s.acked_index < lease.version)
+            .map(|s| self.dead_moment(s, pool, lease.acked_until))
+            .max()
+            .unwrap_or(ClusterTime::ZERO)
     }
 
     /// Frees what watermarks allow, in the order in which leases ended; says whether more is left to do at once.
@@ -85,14 +87,19 @@ impl Machine {
                 queue.range(after..).take_while(|(index, _)| *index <= present).copied().collect();
             let Some(&(last, _)) = blocked.last() else { continue };
             for (_, prefix) in blocked {
-                let Some(lease) = self.leases.get(&prefix) else { continue };
-                match self.may_free(lease, relationship) {
-                    Ok(()) => self.due.insert((self.time, Due::Free(prefix))),
-                    Err(ClusterTime::NEVER) => false,
-                    Err(moment) => self.due.insert((moment, Due::Free(prefix))),
-                };
+                self.remind(self.free_moment(prefix), Due::Free(prefix));
             }
             self.reminded.insert(relationship, last);
+        }
+    }
+
+    /// A session that is gone holds ended leases back no longer, or fewer of them: the moments at which they may be
+    /// freed have come nearer, so they are all to be reminded of anew.
+    pub(super) fn holds_less_back(&mut self, epoch: Epoch) {
+        let Some(frontend) = self.sessions.get(&epoch).map(|s| s.frontend.clone()) else { return };
+        let relationships: Vec<RelationshipId> = self.relationships_of(&frontend).collect();
+        for relationship in relationships {
+            self.reminded.remove(&relationship);
         }
     }
 
@@ -102,23 +109,18 @@ impl Machine {
         if !lease.state.awaits_freeing() {
             return false;
         }
-        let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) else { return false };
-        match self.may_free(&lease, relationship) {
-            Ok(()) => {
-                self.free(prefix, relationship, out);
-                return true;
-            }
-            Err(moment) if moment > self.time && moment != ClusterTime::NEVER => {
-                self.due.insert((moment, Due::Free(prefix)));
-            }
-            Err(_) => {
-                // A session that is present holds it back, a new one perhaps: it is reminded of again once that
-                // session has acknowledged.
-                let before = LogIndex(lease.version.0.saturating_sub(1));
-                if let Some(reminded) = self.reminded.get_mut(&relationship) {
-                    *reminded = before.min(*reminded);
-                }
-            }
+        let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) else {
+            return false;
+        };
+        if self.may_free(&lease, relationship) {
+            self.free(prefix, relationship, out);
+            return true;
+        }
+        // A session that is present holds it back, a new one perhaps: it is reminded of again once that session has
+        // acknowledged.
+        let before = LogIndex(lease.version.0.saturating_sub(1));
+        if let Some(reminded) = self.reminded.get_mut(&relationship) {
+            *reminded = before.min(*reminded);
         }
         false
     }

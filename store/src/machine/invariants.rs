@@ -70,7 +70,11 @@ pub fn ended_leases_await_freeing(machine: &Machine) -> Result<(), String> {
             return Err(format!("{} is {} and not queued for freeing", lease.prefix, lease.state.name()));
         }
     }
-    if count == waiting { Ok(()) } else { Err(format!("{waiting} leases are queued for freeing, {count} ended")) }
+    if count == waiting {
+        Ok(())
+    } else {
+        Err(format!("{waiting} leases are queued for freeing, {count} ended"))
+    }
 }
 
 /// The binding index names every lease once, under its own binding.

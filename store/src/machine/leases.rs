@@ -235,17 +235,19 @@ impl Machine {
 
     /// Enters a record into the indexes of what is to happen to it.
     pub(super) fn index_ending(&mut self, lease: &Lease, relationship: RelationshipId) {
-        let moment = match lease.state {
+        if lease.state.awaits_freeing() {
+            self.awaiting.entry(relationship).or_default().insert((lease.version, lease.prefix));
+        } else {
+            self.remind(self.ending_of(lease), Due::Lease(lease.prefix));
+        }
+    }
+
+    /// When an active lease expires, or a declined one's quarantine is over.
+    pub(super) fn ending_of(&self, lease: &Lease) -> ClusterTime {
+        match lease.state {
             LeaseState::Active => expires_at(lease.valid_until, lease.valid, &self.timing()),
-            LeaseState::Abandoned => self.quarantine_end(lease).unwrap_or(ClusterTime::NEVER),
-            state if state.awaits_freeing() => {
-                self.awaiting.entry(relationship).or_default().insert((lease.version, lease.prefix));
-                return;
-            }
-            _ => return,
-        };
-        if moment != ClusterTime::NEVER {
-            self.due.insert((moment, Due::Lease(lease.prefix)));
+            LeaseState::Abandoned => self.quarantine_end(lease),
+            _ => ClusterTime::NEVER,
         }
     }
 
@@ -262,9 +264,9 @@ impl Machine {
     }
 
     /// When a declined address may be thought of again: the quarantine over, and every promise of it (FO-509).
-    pub(super) fn quarantine_end(&self, lease: &Lease) -> Option<ClusterTime> {
-        let pool = self.pools.get(&lease.pool)?;
+    fn quarantine_end(&self, lease: &Lease) -> ClusterTime {
+        let Some(pool) = self.pools.get(&lease.pool) else { return ClusterTime::NEVER };
         let promises_over = expires_at(lease.valid_until, lease.valid, &self.timing());
-        Some((lease.state_since + pool.pool.decline_quarantine).max(promises_over))
+        (lease.state_since + pool.pool.decline_quarantine).max(promises_over)
     }
 }

@@ -57,9 +57,10 @@ impl Machine {
     fn moments_move(&self, new: &Network) -> bool {
         self.network.as_ref().is_some_and(|old| {
             old.timing != new.timing
-                || new.pools.iter().any(|p| {
-                    old.pool(p.id).is_some_and(|o| o.decline_quarantine != p.decline_quarantine)
-                })
+                || new
+                    .pools
+                    .iter()
+                    .any(|p| old.pool(p.id).is_some_and(|o| o.decline_quarantine != p.decline_quarantine))
         })
     }
 
@@ -75,24 +76,26 @@ impl Machine {
         Network::from_wire(&wire).map_err(invalid)?;
         let old = self.network.clone();
         for link in &mut wire.links {
-            let kept = old.as_ref().and_then(|n| n.links.iter().find(|l| l.name == link.name)).map(|l| l.id.0);
+            let kept =
+                old.as_ref().and_then(|n| n.links.iter().find(|l| l.name == link.name)).map(|l| l.id.0);
             link.id = kept.unwrap_or_else(|| self.new_id());
         }
         for relationship in &mut wire.relationships {
-            let kept = old.as_ref().and_then(|n| n.relationships.iter().find(|r| r.name == relationship.name));
+            let kept =
+                old.as_ref().and_then(|n| n.relationships.iter().find(|r| r.name == relationship.name));
             relationship.id = kept.map(|r| r.id.0).unwrap_or_else(|| self.new_id());
             if relationship.server_duid.is_empty() {
-                let duid = kept.map(|r| r.server_duid.clone()).unwrap_or_else(|| self.new_duid(relationship.id));
+                let duid =
+                    kept.map(|r| r.server_duid.clone()).unwrap_or_else(|| self.new_duid(relationship.id));
                 relationship.server_duid = duid.as_bytes().to_vec();
             }
         }
         // Pools once more with links and relationships numbered, to compare shapes.
         let numbered = Network::from_wire(&wire).map_err(invalid)?;
         for (pool, checked) in wire.pools.iter_mut().zip(&numbered.pools) {
-            let kept = self
-                .pools
-                .values()
-                .find(|p| p.retired.is_none() && p.pool.name == checked.name && same_generation(&p.pool, checked));
+            let kept = self.pools.values().find(|p| {
+                p.retired.is_none() && p.pool.name == checked.name && same_generation(&p.pool, checked)
+            });
             pool.id = match kept.map(|p| p.pool.id.0) {
                 Some(id) => id,
                 None => self.new_id(),

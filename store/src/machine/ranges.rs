@@ -55,9 +55,9 @@ impl Machine {
     }
 
     fn closed_by(&self, frontend: &FrontendId, pool: PoolId) -> u64 {
-        let closed = self
-            .ranges_in(pool)
-            .filter(|(_, r)| r.closed && self.sessions.get(&r.owner).is_some_and(|s| s.frontend == *frontend));
+        let closed = self.ranges_in(pool).filter(|(_, r)| {
+            r.closed && self.sessions.get(&r.owner).is_some_and(|s| s.frontend == *frontend)
+        });
         u64::try_from(closed.count()).unwrap_or(u64::MAX)
     }
 

@@ -210,7 +210,9 @@ impl Machine {
         let mut members = Members::default();
         for member in &row.members {
             let frontend = FrontendId::new(&member.frontend).map_err(|e| e.to_string())?;
-            members.frontends.insert(frontend, (member.left_index != 0).then_some(LogIndex(member.left_index)));
+            members
+                .frontends
+                .insert(frontend, (member.left_index != 0).then_some(LogIndex(member.left_index)));
         }
         self.relationships.insert(RelationshipId(row.id), members);
         Ok(())

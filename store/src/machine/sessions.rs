@@ -104,8 +104,12 @@ impl Machine {
     /// what is not applied yet.
     fn acknowledge_events(&mut self, epoch: Epoch, batch: &SessionBatch) {
         let bound = self.applied;
-        if let Some(session) = self.sessions.get_mut(&epoch) {
-            session.acked_index = session.acked_index.max(batch.acked_index.min(bound));
+        let Some(session) = self.sessions.get_mut(&epoch) else { return };
+        let acked = session.acked_index.max(batch.acked_index.min(bound));
+        let lets_go = session.is_gone() && acked > session.acked_index;
+        session.acked_index = acked;
+        if lets_go {
+            self.holds_less_back(epoch);
         }
     }
 
@@ -131,12 +135,15 @@ impl Machine {
             session.closed = true;
         }
         self.release_ranges_of(epoch, None, out);
+        self.holds_less_back(epoch);
+        self.schedule_session(epoch);
     }
 
     /// The cluster time from which on a session is never extended again: the shortest autonomy among the pools of its
     /// relationships. With no pool there is nothing it could issue from, and no deadline.
     pub(super) fn deadline_of(&self, session: &Session) -> ClusterTime {
-        let autonomy = self.pools_of(&session.frontend).map(|p| p.autonomy_max).min().unwrap_or(Duration::MAX);
+        let autonomy =
+            self.pools_of(&session.frontend).map(|p| p.autonomy_max).min().unwrap_or(Duration::MAX);
         if autonomy == Duration::MAX { ClusterTime::NEVER } else { session.extended_at + autonomy }
     }
 
@@ -170,8 +177,7 @@ impl Machine {
     /// R4: dead for certain, as far as that lease or address of that pool goes. A session that may still be extended
     /// is not dead however late it is judged: its ending is decided first.
     pub(super) fn is_dead(&self, session: &Session, pool: &PoolState, acked_until: ClusterTime) -> bool {
-        (session.closed || session.is_gone())
-            && self.time >= self.dead_moment(session, pool, acked_until)
+        (session.closed || session.is_gone()) && self.time >= self.dead_moment(session, pool, acked_until)
     }
 
     /// What time has to say about a session: its end at the deadline, then its ranges pool by pool as it is dead for
@@ -185,10 +191,13 @@ impl Machine {
             }
             self.touch(RowKey::Session(epoch));
             self.close_ranges_of(epoch, out);
+            // It holds nothing back as one that is present any more, from this moment on in the order of moments.
+            self.remind_of_blocked();
             acted = true;
         }
         acted |= self.reopen_ranges_of_dead(epoch, out);
         if self.forgettable(epoch) {
+            self.holds_less_back(epoch);
             self.sessions.remove(&epoch);
             self.touch(RowKey::Session(epoch));
             return true;
@@ -215,19 +224,19 @@ impl Machine {
             .unwrap_or(ClusterTime::ZERO)
     }
 
-    /// Puts a session's next moment into the due index: the earliest at which `session_due` has something to do.
-    pub(super) fn schedule_session(&mut self, epoch: Epoch) {
-        let Some(session) = self.sessions.get(&epoch) else { return };
-        let moment = if session.closed || session.is_gone() {
-            let reopening = self.next_reopening(epoch);
-            let forgetting =
-                if session.superseded_by.is_some() { self.last_matter_of(session) } else { ClusterTime::NEVER };
-            reopening.min(forgetting)
-        } else {
-            self.deadline_of(session)
-        };
-        if moment != ClusterTime::NEVER {
-            self.due.insert((moment, Due::Session(epoch)));
+    /// The earliest moment at which `session_due` has something to do.
+    pub(super) fn session_moment(&self, epoch: Epoch) -> ClusterTime {
+        let Some(session) = self.sessions.get(&epoch) else { return ClusterTime::NEVER };
+        if !session.closed && !session.is_gone() {
+            return self.deadline_of(session);
         }
+        let forgetting =
+            if session.superseded_by.is_some() { self.last_matter_of(session) } else { ClusterTime::NEVER };
+        self.next_reopening(epoch).min(forgetting)
+    }
+
+    /// Puts a session's next moment into the due index.
+    pub(super) fn schedule_session(&mut self, epoch: Epoch) {
+        self.remind(self.session_moment(epoch), Due::Session(epoch));
     }
 }

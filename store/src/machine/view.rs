@@ -8,8 +8,8 @@ use leasehold_proto::pool::Pool;
 use leasehold_proto::session::RangeRecord;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{
-    BindingKey, Duid, Epoch, FrontendId, IaKind, Iaid, LinkId, LogIndex, PoolId, Prefix, RangeId, RelationshipId,
-    UpdateSeq,
+    BindingKey, Duid, Epoch, FrontendId, IaKind, Iaid, LinkId, LogIndex, PoolId, Prefix, RangeId,
+    RelationshipId, UpdateSeq,
 };
 use std::ops::Bound;
 use std::sync::Arc;
