@@ -1,3 +1,10 @@
-//! (header follows)
+//! What tests that cross parts stand on.
+//!
+//! [`sim`]: the two pure cores in a seeded world, judged by what Replies promised. [`cluster`]: real processes on
+//! loopback. [`netns`] and [`debian`]: real clients and relays in network namespaces, their programs unpacked
+//! privately. The tests themselves are in `tests/tests`, a file a kind.
+
+pub mod cluster;
 pub mod debian;
 pub mod netns;
+pub mod sim;

@@ -5,12 +5,26 @@
 //! It refuses to know sockets, clocks, entropy, tokio and gRPC: time is an argument, the hash key a setting. Inputs
 //! are [`Engine::handle`], [`Engine::apply`], [`Engine::connected`], [`Engine::disconnected`], [`Engine::turn`]; after
 //! any of them the shell takes [`Engine::drain`] and asks [`Engine::next_deadline`]. Nothing here panics on input.
+//!
+//! One round of the shell: [`Engine::batch_begin`]; any of `handle`, `apply` and `turn`, each of which may put replies
+//! into the sink; `drain`, so that every update is queued before its Reply leaves (R4); and right before the replies
+//! are sent, with a clock read at that moment, [`Engine::may_send`]: if it says no, all of them are dropped.
 
+mod counters;
 pub mod exchange;
 pub mod leases;
 
+pub use counters::Counters;
+
+use crate::codec::Discard;
+use exchange::{Desk, Exchange};
+use leasehold_proto::network::Network;
+use leasehold_proto::session::{FromStore, InterfaceHealth, ToStore};
+use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::FrontendId;
+use leases::{Leases, LeasesStatus, News};
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 /// What the engine is told once.
 #[derive(Debug, Clone)]
@@ -84,4 +98,175 @@ pub trait ReplySink {
     fn begin(&mut self) -> &mut Vec<u8>;
     /// The reply in the buffer is complete.
     fn commit(&mut self, to: ReplyTo);
+}
+
+/// What the engine is doing, for people and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// Leases, ranges and the session.
+    pub leases: LeasesStatus,
+    /// Version of the network configuration in use; none before the first came.
+    pub network_version: Option<u64>,
+    /// Messages kept for the partner's liveness to flip or for a look-up.
+    pub parked_messages: usize,
+    /// Interfaces that name a link which the configuration does not have: they serve relays only (FO-113).
+    pub interfaces_without_link: Vec<String>,
+}
+
+/// One frontend: packets and the store's words in, replies and words to the store out.
+pub struct Engine {
+    leases: Leases,
+    exchange: Exchange,
+    counters: Counters,
+    news: Vec<News>,
+}
+
+impl Engine {
+    /// Knows nothing yet: no interface, no configuration, no lease.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let Settings { frontend, hash_key, limits } = settings;
+        Self {
+            exchange: Exchange::new(&hash_key, limits.parked_messages_max),
+            leases: Leases::new(frontend, hash_key, limits),
+            counters: Counters::default(),
+            news: Vec::new(),
+        }
+    }
+
+    /// Takes the client-facing interfaces as they are now: all of them, each time one appears, goes, or changes its
+    /// index.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.exchange.set_interfaces(interfaces);
+    }
+
+    /// Answers one datagram, keeps it, or discards it in silence; counts which.
+    pub fn handle(&mut self, now: LocalTime, packet: &Packet<'_>, replies: &mut impl ReplySink) {
+        self.desk(now, replies).handle(packet);
+    }
+
+    /// Takes a message of the store. What it brings may answer messages that were kept.
+    pub fn apply(&mut self, now: LocalTime, message: FromStore, replies: &mut impl ReplySink) {
+        let mut news = std::mem::take(&mut self.news);
+        news.clear();
+        self.leases.apply(now, message, &mut news);
+        for item in &news {
+            match item {
+                News::Network => {
+                    if let Some(network) = self.leases.network() {
+                        self.exchange.set_network(network.clone(), self.leases.frontend());
+                    }
+                }
+                News::Liveness { frontend, live: false } => self.desk(now, replies).partner_down(frontend),
+                News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Loaded => self.desk(now, replies).loaded(),
+                _ => {}
+            }
+        }
+        self.news = news;
+    }
+
+    /// What the last [`Engine::apply`] brought, in order: for logs, and for the shell to act on when the session or
+    /// the connection is over.
+    #[must_use]
+    pub fn news(&self) -> &[News] {
+        &self.news
+    }
+
+    /// Does what is due: kept messages that have waited long enough are answered or dropped.
+    pub fn turn(&mut self, now: LocalTime, replies: &mut impl ReplySink) {
+        self.desk(now, replies).turn();
+    }
+
+    /// A connection to the store is up.
+    pub fn connected(&mut self, now: LocalTime) {
+        self.leases.connected(now);
+    }
+
+    /// The connection to the store is gone. Service goes on (FO-904).
+    pub fn disconnected(&mut self, now: LocalTime) {
+        self.leases.disconnected(now);
+    }
+
+    /// Begins a clean stop: nothing new is promised, what is dirty is flushed, ranges are returned.
+    pub fn begin_stop(&mut self, now: LocalTime) {
+        self.leases.begin_stop(now);
+    }
+
+    /// Whether a clean stop is complete.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.leases.is_stopped()
+    }
+
+    /// The monotonic and the wall clock moved apart: nothing is promised until the store was heard (design section 4).
+    pub fn clock_jumped(&mut self, now: LocalTime) {
+        self.leases.clock_jumped(now);
+    }
+
+    /// Takes what the next heartbeat says of interfaces and relays.
+    pub fn report_health(&mut self, interfaces: Vec<InterfaceHealth>, relays_heard: Vec<u128>) {
+        self.leases.report_health(interfaces, relays_heard);
+    }
+
+    /// Appends what is to be sent to the store, in order.
+    pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
+        self.leases.drain(now, out);
+    }
+
+    /// When [`Engine::turn`] and [`Engine::drain`] are to be called at the latest; none: nothing is due by itself.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<LocalTime> {
+        [self.leases.next_deadline(), self.exchange.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Replies put into the sink from now on belong to one batch (R4).
+    pub fn batch_begin(&mut self, now: LocalTime) {
+        self.leases.batch_begin(now);
+    }
+
+    /// Whether the replies of this batch may still be sent (R4); `now` is to be read right before sending. Replies
+    /// that are dropped are to be told by [`Engine::dropped_unsent`].
+    #[must_use]
+    pub fn may_send(&self, now: LocalTime) -> bool {
+        self.leases.may_send(now)
+    }
+
+    /// Counts replies that [`Engine::may_send`] kept back.
+    pub fn dropped_unsent(&mut self, replies: u64) {
+        self.counters.discards[Discard::SentTooLate.index()] += replies;
+    }
+
+    /// All counts since the engine began.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The configuration in use, once one came: for names in logs.
+    #[must_use]
+    pub fn network(&self) -> Option<&Arc<Network>> {
+        self.leases.network()
+    }
+
+    /// What the engine is doing now.
+    #[must_use]
+    pub fn status(&self, now: LocalTime) -> EngineStatus {
+        EngineStatus {
+            leases: self.leases.status(now),
+            network_version: self.leases.network().map(|network| network.version),
+            parked_messages: self.exchange.parked_count(),
+            interfaces_without_link: self.exchange.interfaces_without_link(),
+        }
+    }
+
+    fn desk<'e, S: ReplySink>(&'e mut self, now: LocalTime, replies: &'e mut S) -> Desk<'e, S> {
+        Desk {
+            now,
+            exchange: &mut self.exchange,
+            leases: &mut self.leases,
+            counters: &mut self.counters,
+            replies,
+        }
+    }
 }

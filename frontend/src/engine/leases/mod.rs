@@ -2,13 +2,100 @@
 //!
 //! One value, [`Leases`], holds the lease records of this frontend's relationships, the ranges granted to its
 //! session, the session's one sequence of batches, and the bounds of time under which it may promise. It knows
-//! nothing of DHCPv6 messages, links' interfaces or who answers: [`super::exchange`] asks it. The rules, one function
+//! nothing of DHCPv6 messages, links' interfaces or who answers: [`super::exchange`] asks it. The rules, one place
 //! each:
 //!
-//! - R1: `ranges::may_create`, a new lease only from a range granted to the current session;
-//! - R2 (this side): `records::free_for`, an address once leased goes to another client only when read as free;
-//! - R3: `leasehold_proto::lifetimes::promise`, called from `promise::extend` alone;
-//! - R4: `autonomy::allowance`, measured from before the request that was answered;
-//! - R5: `promise::extend`, either partner extends a lease it knows for the same client;
-//! - R6: `session::superseded`, a superseded session creates nothing;
-//! - R9: `records::unused_of`, leases of a binding that its client turns out not to use.
+//! - R1: `ranges::PoolRanges::may_create`, a new lease only from a range granted to the current session;
+//! - R2 (this side): `records::Records::is_free`, an address once leased goes to another client only when read as
+//!   free, and `dirty::DirtyQueue::acknowledgeable`, an acknowledgement never overtakes an update;
+//! - R3: `leasehold_proto::lifetimes::promise`, called from `promise` alone;
+//! - R4: `autonomy::Autonomy::allowance`, measured from before the request that was answered;
+//! - R5: `promise`, either partner extends a lease it knows for the same client;
+//! - R6: `session`, a superseded session creates nothing;
+//! - R8 (this side): `merge`, another client's committed lease stands;
+//! - R9: `promise`, leases of a binding that its client turns out not to use are released.
+
+mod api;
+mod autonomy;
+mod batches;
+mod clock;
+mod demand;
+mod dirty;
+mod events;
+mod free_map;
+mod hash;
+mod load;
+mod lookup;
+mod merge;
+mod names;
+mod outcome;
+mod owned;
+mod promise;
+mod query;
+mod ranges;
+mod records;
+mod reserved;
+mod session;
+mod slab;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use status::{LeasesStatus, PoolStatus};
+
+use super::Limits;
+use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::words::FrontendId;
+use std::collections::BTreeMap;
+
+/// The leases, ranges and promises of one frontend. See the module for what it owns.
+pub struct Leases {
+    frontend: FrontendId,
+    limits: Limits,
+    key: hash::HashKey,
+    names: names::Names,
+    records: records::Records,
+    /// Knowledge of a session that is over, let go of piece by piece.
+    graveyard: Vec<records::Records>,
+    dirty: dirty::DirtyQueue,
+    ranges: ranges::Ranges,
+    session: session::Session,
+    load: load::Load,
+    lookups: lookup::Lookups,
+    clock: clock::ClusterClock,
+    autonomy: autonomy::Autonomy,
+    live: BTreeMap<FrontendId, bool>,
+    counts: status::Counts,
+}
+
+impl Leases {
+    /// Knows nothing yet. `hash_key` keys the choice of addresses (SV-214) and the tables.
+    #[must_use]
+    pub fn new(frontend: FrontendId, hash_key: [u8; 16], limits: Limits) -> Self {
+        let key = hash::HashKey::new(hash_key);
+        Self {
+            frontend,
+            limits,
+            key,
+            names: names::Names::default(),
+            records: records::Records::new(key),
+            graveyard: Vec::new(),
+            dirty: dirty::DirtyQueue::default(),
+            ranges: ranges::Ranges::default(),
+            session: session::Session::default(),
+            load: load::Load::default(),
+            lookups: lookup::Lookups::default(),
+            clock: clock::ClusterClock::default(),
+            autonomy: autonomy::Autonomy::default(),
+            live: BTreeMap::new(),
+            counts: status::Counts::default(),
+        }
+    }
+
+    /// R4's allowances as configured.
+    fn timing(&self) -> Timing {
+        self.names.timing()
+    }
+}

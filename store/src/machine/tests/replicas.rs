@@ -126,7 +126,7 @@ proptest! {
         let mut copy = std::collections::BTreeMap::new();
         let mut now = 1000u64;
         let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
-        let mut script = vec![vec![Command::Found(found)], vec![Command::ApplyNetwork { expected_version: 0, network: network() }]];
+        let mut script = [vec![Command::Found(found)], vec![Command::ApplyNetwork { expected_version: 0, network: network() }]];
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }
             let commands = if n < 2 { std::mem::take(&mut script[n]) } else { command(&machine, step) };

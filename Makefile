@@ -1,0 +1,40 @@
+# Everything is built with the one release profile (see Cargo.toml) into a folder that outlives the clone, since
+# RocksDB takes a quarter of an hour to compile.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/leasehold/target
+LEASEHOLD := $(CARGO_TARGET_DIR)/release/leasehold
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help setup build demo test lint bench clean
+help:
+	@echo "make demo    a cluster on loopback: leases, failures, a verdict (DEMO_ARGS=--keep leaves it running)"
+	@echo "make test    everything that CI runs"
+	@echo "make build   the leasehold command, in $(LEASEHOLD)"
+	@echo "make lint    rustfmt, clippy, cargo-deny, source checks"
+	@echo "make bench   packet path, state machine, and a whole cluster under load"
+
+setup:
+	@scripts/setup.sh
+
+build: setup
+	cargo build --release --locked --workspace --bins
+
+demo: build
+	$(LEASEHOLD) demo $(DEMO_ARGS)
+
+test:
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+lint:
+	scripts/check-source.sh
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	scripts/deny.sh
+
+bench: build
+	cargo bench --locked --workspace --benches -- --noplot
+	scripts/bench.sh $(BENCH_ARGS)
+
+clean:
+	rm -rf "$(CARGO_TARGET_DIR)"

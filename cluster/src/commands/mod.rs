@@ -1,0 +1,21 @@
+//! The long-running commands: a store node, a frontend.
+//!
+//! Owns the way from a configuration file to a running process and its end: logging, signals, exit code. Refuses to
+//! know what runs inside: `leasehold_store` and `leasehold_frontend` do.
+
+pub mod frontend;
+mod logging;
+mod signals;
+pub mod store;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of a long-running command.
+#[derive(Args, Debug)]
+pub struct NodeCommand {
+    /// The node's configuration; `leasehold config check FILE` explains what is wrong with one.
+    #[arg(short = 'c', long, value_name = "FILE")]
+    config: PathBuf,
+}

@@ -1,0 +1,200 @@
+//! A network configuration written as the file that would give it, every default filled in.
+//!
+//! Owns the way from the stored form back to TOML. Refuses to write what the file cannot say: numbers that the store
+//! gave, versions and server DUIDs, which belong to the store. Invariant: what is written reads back as the same
+//! configuration (those aside).
+
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use leasehold_proto::network::{Answering, BucketMode, Network};
+use leasehold_proto::v1;
+use leasehold_proto::words::IaKind;
+use serde::Serialize;
+
+use super::network_values::{addresses_text, hex_or_text};
+use super::span::{lifetime_text, span_text};
+
+/// The network file that gives this configuration.
+///
+/// # Errors
+/// None in practice: every value has a TOML form.
+pub fn network_toml(network: &Network) -> Result<String, toml::ser::Error> {
+    toml::to_string(&text(network))
+}
+
+/// The same as JSON, with what belongs to the store: the version and the server DUIDs, by relationship.
+///
+/// # Errors
+/// None in practice: every value has a JSON form.
+pub fn network_json(network: &Network) -> Result<String, serde_json::Error> {
+    let duids = network.relationships.iter().map(|r| (r.name.clone(), r.server_duid.to_string()));
+    let stored =
+        StoredNetworkText { version: network.version, server_duids: duids.collect(), file: text(network) };
+    serde_json::to_string_pretty(&stored)
+}
+
+#[derive(Serialize)]
+struct StoredNetworkText {
+    version: u64,
+    server_duids: BTreeMap<String, String>,
+    #[serde(flatten)]
+    file: NetworkText,
+}
+
+#[derive(Serialize)]
+struct NetworkText {
+    timing: TimingText,
+    #[serde(skip_serializing_if = "OptionsText::is_empty")]
+    options: OptionsText,
+    link: Vec<LinkText>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pool: Vec<PoolText>,
+    relationship: Vec<RelationshipText>,
+}
+
+#[derive(Serialize)]
+struct TimingText {
+    rho_ppm: u32,
+    flight: String,
+    send: String,
+}
+
+#[derive(Serialize)]
+struct OptionsText {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dns_servers: Vec<Ipv6Addr>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    domain_search: Vec<String>,
+}
+
+impl OptionsText {
+    fn of(wire: Option<&v1::DhcpOptions>) -> Self {
+        let Some(wire) = wire else { return Self { dns_servers: Vec::new(), domain_search: Vec::new() } };
+        let servers =
+            wire.dns_servers.iter().filter_map(|octets| <[u8; 16]>::try_from(octets.as_slice()).ok());
+        Self { dns_servers: servers.map(Ipv6Addr::from).collect(), domain_search: wire.domain_search.clone() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.dns_servers.is_empty() && self.domain_search.is_empty()
+    }
+}
+
+#[derive(Serialize)]
+struct LinkText {
+    name: String,
+    prefixes: Vec<String>,
+    rapid_commit: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface_id: Option<String>,
+    #[serde(skip_serializing_if = "OptionsText::is_empty")]
+    options: OptionsText,
+}
+
+#[derive(Serialize)]
+struct PoolText {
+    name: String,
+    link: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefixes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delegated_length: Option<u8>,
+    preferred_lifetime: String,
+    valid_lifetime: String,
+    mclt: String,
+    autonomy: String,
+    commit_wait: String,
+    decline_quarantine: String,
+    range_size: u64,
+}
+
+#[derive(Serialize)]
+struct RelationshipText {
+    name: String,
+    primary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secondary: Option<String>,
+    pools: Vec<String>,
+    buckets: &'static str,
+    answering: &'static str,
+    takeover_after: String,
+}
+
+fn text(network: &Network) -> NetworkText {
+    let wire = network.to_wire();
+    // Checked and stored forms stand in the same order; options keep their readable names in the stored one only.
+    let link = network.links.iter().zip(&wire.links).map(|(link, wire)| LinkText {
+        name: link.name.clone(),
+        prefixes: link.prefixes.iter().map(ToString::to_string).collect(),
+        rapid_commit: link.rapid_commit,
+        interface_id: link.interface_id.as_deref().map(hex_or_text),
+        options: OptionsText::of(wire.options.as_ref()),
+    });
+    let millis = |ms: u32| span_text(Duration::from_millis(ms.into()));
+    NetworkText {
+        timing: TimingText {
+            rho_ppm: network.timing.rho_ppm,
+            flight: millis(network.timing.flight_ms),
+            send: millis(network.timing.send_ms),
+        },
+        options: OptionsText::of(wire.options.as_ref()),
+        link: link.collect(),
+        pool: network.pools.iter().map(|pool| pool_text(network, pool)).collect(),
+        relationship: network
+            .relationships
+            .iter()
+            .map(|r| RelationshipText {
+                name: r.name.clone(),
+                primary: r.primary.to_string(),
+                secondary: r.secondary.as_ref().map(ToString::to_string),
+                pools: r
+                    .pools
+                    .iter()
+                    .filter_map(|id| network.pool(*id))
+                    .map(|pool| pool.name.clone())
+                    .collect(),
+                buckets: match r.buckets {
+                    BucketMode::HotStandby => "hot-standby",
+                    BucketMode::LoadBalancing => "load-balancing",
+                },
+                answering: match r.answering {
+                    Answering::Buckets => "buckets",
+                    Answering::Any => "any",
+                },
+                takeover_after: millis(r.takeover_after_ms),
+            })
+            .collect(),
+    }
+}
+
+fn pool_text(network: &Network, pool: &leasehold_proto::pool::Pool) -> PoolText {
+    let geometry = &pool.geometry;
+    let last = geometry.prefix_at(geometry.last_slot()).bits();
+    let bounds = addresses_text(geometry.first_bits(), last, u32::from(geometry.length_bits()));
+    let (addresses, prefixes, delegated_length) = match pool.kind {
+        IaKind::Na => (Some(bounds), None, None),
+        IaKind::Pd => (None, Some(bounds), Some(geometry.length_bits())),
+    };
+    PoolText {
+        name: pool.name.clone(),
+        link: network.link(pool.link).map(|link| link.name.clone()).unwrap_or_default(),
+        addresses,
+        prefixes,
+        delegated_length,
+        preferred_lifetime: lifetime_text(pool.preferred),
+        valid_lifetime: lifetime_text(pool.valid),
+        mclt: lifetime_text(pool.mclt),
+        autonomy: if pool.autonomy == Duration::MAX {
+            "unlimited".to_owned()
+        } else {
+            span_text(pool.autonomy)
+        },
+        commit_wait: span_text(Duration::from_millis(pool.commit_wait_ms.into())),
+        decline_quarantine: span_text(pool.decline_quarantine),
+        range_size: 1 << geometry.range_bits(),
+    }
+}

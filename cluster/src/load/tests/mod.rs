@@ -1,0 +1,5 @@
+//! The client against a server in miniature: by hand, then over loopback.
+
+mod client;
+mod loopback;
+mod server;

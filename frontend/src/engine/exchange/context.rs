@@ -1,0 +1,100 @@
+//! What every exchange needs to know about the message that it answers.
+//!
+//! Owns the view of one message together with its link, the logical server that is spoken to and that server's pools
+//! there; and the questions about an address that only the configuration answers. Refuses to know leases. Lives for
+//! one message; building it allocates nothing.
+
+use super::pools::LinkPools;
+use super::relay_data;
+use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain};
+use crate::engine::leases::IaRef;
+use leasehold_proto::lease::LeaseExtra;
+use leasehold_proto::network::{Link, Network, Options, Relationship};
+use leasehold_proto::time::LocalTime;
+use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
+use smallvec::SmallVec;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// One message and where it stands.
+#[derive(Debug)]
+pub(super) struct Context<'a, 'm> {
+    pub(super) now: LocalTime,
+    pub(super) message: &'a ClientMessage<'m>,
+    pub(super) relay: Option<&'a RelayChain<'m>>,
+    pub(super) network: &'a Network,
+    pub(super) link: &'a Link,
+    pub(super) relationship: &'a Relationship,
+    pub(super) pools: &'a LinkPools,
+    /// No other relationship serves this link, so what this one does not know nobody knows.
+    pub(super) sole_server: bool,
+    /// The client's DUID; empty only for an Information-request without one.
+    pub(super) duid: &'a [u8],
+    /// How the client was reached, built when the first lease needs it.
+    pub(super) extra: OnceCell<Option<Arc<LeaseExtra>>>,
+}
+
+impl<'a> Context<'a, '_> {
+    /// Names an IA of this client.
+    pub(super) fn ia_ref(&self, ia: &Ia<'_>) -> IaRef<'a> {
+        IaRef { link: self.link.id, duid: self.duid, kind: word(ia.kind), iaid: Iaid(ia.iaid) }
+    }
+
+    /// The rare fields of a lease given to this client now.
+    pub(super) fn extra(&self) -> Option<Arc<LeaseExtra>> {
+        self.extra.get_or_init(|| self.relay.map(relay_data::extra_of)).clone()
+    }
+
+    /// Whether an address or prefix is wrong for this link by configuration: an address outside all on-link prefixes.
+    /// Prefixes are never judged so, nor is anything on a link that has no prefixes.
+    pub(super) fn is_off_link(&self, prefix: Prefix) -> bool {
+        prefix.is_address()
+            && !self.link.prefixes.is_empty()
+            && !self.link.prefixes.iter().any(|on_link| on_link.contains(prefix))
+    }
+
+    /// Whether leases of a pool are this server's business: its own pools, and those that are configured no more.
+    pub(super) fn is_own_pool(&self, pool: PoolId) -> bool {
+        self.pools.contains(pool)
+            || self.network.pool(pool).is_none_or(|pool| pool.relationship == self.relationship.id)
+    }
+
+    /// An option's value: this link's own goes before the global one (OP-05). Empty: there is none.
+    pub(super) fn option<T>(&self, value: impl Fn(&'a Options) -> &'a [T]) -> &'a [T] {
+        let own = value(&self.link.options);
+        if own.is_empty() { value(&self.network.options) } else { own }
+    }
+}
+
+/// The kind of an IA in the words of the store.
+pub(super) fn word(kind: IaKind) -> words::IaKind {
+    match kind {
+        IaKind::Na => words::IaKind::Na,
+        IaKind::Pd => words::IaKind::Pd,
+    }
+}
+
+/// The address or prefix that a client named; nothing for `::` and `::/n`, which name none.
+pub(super) fn named(lease: &IaLease<'_>) -> Option<Prefix> {
+    if lease.bits == 0 {
+        return None;
+    }
+    Prefix::containing(lease.bits, u32::from(lease.len_bits)).ok()
+}
+
+/// The addresses or prefixes that a client named in an IA, each once, in wire order.
+pub(super) fn all_named(ia: &Ia<'_>) -> SmallVec<[Prefix; 4]> {
+    let mut all = SmallVec::new();
+    for prefix in ia.leases().filter_map(|lease| named(&lease)) {
+        if !all.contains(&prefix) {
+            all.push(prefix);
+        }
+    }
+    all
+}
+
+/// The first length that a client asks for without naming a prefix (PD-04).
+pub(super) fn length_hint(ia: &Ia<'_>) -> Option<u8> {
+    let bare = ia.leases().find(|lease| ia.kind == IaKind::Pd && lease.bits == 0 && lease.len_bits > 0);
+    bare.map(|lease| lease.len_bits)
+}

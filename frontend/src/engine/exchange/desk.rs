@@ -1,0 +1,351 @@
+//! The way of one message: octets, link, server, whose turn, look-up, plan, reply.
+//!
+//! Owns the order of these steps, and what happens to messages that were kept: answered as if they had just arrived
+//! when the partner turns out not to be live, answered when their client's look-up is done or takes too long, dropped
+//! in silence when the partner had its two seconds. Refuses to decide any of the steps itself. Input: packets and
+//! news; output: replies in the sink and counts. Invariant: one message, at most one answer.
+
+use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
+use super::context::{Context, named};
+use super::parked::{Parking, Taken, Waiting};
+use super::plan::Plan;
+use super::pools::{LinkAt, RelationshipAt, Topology};
+use super::server::{self, Speaker};
+use super::{
+    Exchange, confirm, decline, information_request, link, rebind, release, renew, reply, request, solicit,
+};
+use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, RelayChain, decode, validate};
+use crate::engine::counters::Counters;
+use crate::engine::leases::{Leases, Owner};
+use crate::engine::{Packet, ReplySink};
+use leasehold_proto::network::{Answering, Relationship};
+use leasehold_proto::time::LocalTime;
+use leasehold_proto::words::{FrontendId, LinkId};
+use siphasher::sip::SipHasher13;
+use std::cell::OnceCell;
+use std::hash::Hasher as _;
+use std::time::Duration;
+
+/// How soon after the first the same message is taken for a copy on another path and not for the client's trying
+/// again. Why: the first retransmission comes 0.9 s after the message at the earliest (RFC 9915 §15).
+const COPY_WITHIN: Duration = Duration::from_millis(250);
+
+/// Why a message is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It has arrived.
+    Arrived,
+    /// It was left to a partner that turns out not to be live: as if it had just arrived.
+    PartnerDown,
+    /// What the store knows of its client is here, or does not come: it is ours, and is answered now.
+    LookedUp,
+}
+
+/// What became of a message that was not discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// A reply of this type is in the sink.
+    Answered { message_type: u8, cause: Option<Cause> },
+    /// A copy is kept, or was kept already.
+    Kept,
+}
+
+/// [`Exchange`] at work, with the leases, counters and sink that one call needs.
+pub(in crate::engine) struct Desk<'e, S> {
+    pub(in crate::engine) now: LocalTime,
+    pub(in crate::engine) exchange: &'e mut Exchange,
+    pub(in crate::engine) leases: &'e mut Leases,
+    pub(in crate::engine) counters: &'e mut Counters,
+    pub(in crate::engine) replies: &'e mut S,
+}
+
+/// Where a message was found to belong.
+#[derive(Clone, Copy)]
+struct Place<'t> {
+    topology: &'t Topology,
+    link: LinkAt,
+    server: RelationshipAt,
+}
+
+impl<'t> Place<'t> {
+    fn relationship(&self) -> &'t Relationship {
+        self.topology.relationship(self.server)
+    }
+
+    fn link_id(&self) -> LinkId {
+        self.topology.link(self.link).id
+    }
+}
+
+impl<S: ReplySink> Desk<'_, S> {
+    /// Answers, keeps or discards one datagram, and counts which.
+    pub(in crate::engine) fn handle(&mut self, packet: &Packet<'_>) {
+        self.counters.packets += 1;
+        self.look_at(packet, Occasion::Arrived);
+    }
+
+    /// Answers what was left to a partner that is not live.
+    pub(in crate::engine) fn partner_down(&mut self, partner: &FrontendId) {
+        let kept_for = |waiting: &Waiting| matches!(waiting, Waiting::Partner(other) if other == partner);
+        self.answer_kept(Occasion::PartnerDown, kept_for);
+    }
+
+    /// Answers what waited for a look-up of this client.
+    pub(in crate::engine) fn looked_up(&mut self, link: LinkId, duid: &[u8]) {
+        let client = client_key(self.exchange.message_hash, link, duid);
+        self.answer_kept(Occasion::LookedUp, |waiting| *waiting == Waiting::LookUp(client));
+    }
+
+    /// Answers all that waited for a look-up: everything is known now.
+    pub(in crate::engine) fn loaded(&mut self) {
+        self.answer_kept(Occasion::LookedUp, |waiting| matches!(waiting, Waiting::LookUp(_)));
+    }
+
+    /// Answers messages whose look-up takes too long, and drops those that the partner was left with.
+    pub(in crate::engine) fn turn(&mut self) {
+        while let Some(taken) = self.exchange.parked.take_due(self.now) {
+            match taken.waiting {
+                Waiting::Partner(_) => {
+                    self.counters.discard(Discard::NotOurs);
+                    self.exchange.parked.give_back(taken);
+                }
+                Waiting::LookUp(_) => self.answer_taken(taken, Occasion::LookedUp),
+            }
+        }
+    }
+
+    fn answer_kept(&mut self, occasion: Occasion, fits: impl Fn(&Waiting) -> bool) {
+        // The walk is over what was kept when it began: answering may keep messages anew.
+        for serial in self.exchange.parked.serials() {
+            if let Some(taken) = self.exchange.parked.take_if(serial, &fits) {
+                self.answer_taken(taken, occasion);
+            }
+        }
+    }
+
+    fn answer_taken(&mut self, taken: Taken, occasion: Occasion) {
+        if self.look_at(&taken.packet(), occasion) {
+            self.counters.parked_answered += 1;
+        }
+        self.exchange.parked.give_back(taken);
+    }
+
+    /// Says whether the message was answered.
+    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion) -> bool {
+        match self.consider(packet, occasion) {
+            Ok(Handled::Answered { message_type, cause }) => {
+                self.counters.answer(message_type, cause);
+                true
+            }
+            Ok(Handled::Kept) => false,
+            Err(reason) => {
+                self.counters.discard(reason);
+                false
+            }
+        }
+    }
+
+    fn consider(&mut self, packet: &Packet<'_>, occasion: Occasion) -> Result<Handled, Discard> {
+        let decoded = decode(packet.bytes)?;
+        if occasion == Occasion::Arrived {
+            self.counters.receive(&decoded);
+        }
+        let message = decoded.message();
+        if decoded.relay().is_none() && !packet.destination.is_multicast() {
+            return Err(Discard::UnicastDestination);
+        }
+        // Which DUIDs a Server Identifier may hold is judged where the logical servers are known.
+        validate(message, message.server_id.unwrap_or_default())?;
+        // The index stands aside while leases and kept messages change beside it.
+        let topology = self.exchange.topology.take().ok_or(Discard::NoConfiguration)?;
+        let outcome = self.consider_in(&topology, packet, &decoded, occasion);
+        self.exchange.topology = Some(topology);
+        outcome
+    }
+
+    fn consider_in(
+        &mut self,
+        topology: &Topology,
+        packet: &Packet<'_>,
+        decoded: &Decoded<'_>,
+        occasion: Occasion,
+    ) -> Result<Handled, Discard> {
+        let (message, relay) = (decoded.message(), decoded.relay());
+        let no_link = match message.kind {
+            MessageKind::Confirm => Discard::UnknownLinkConfirm,
+            _ => Discard::NoLink,
+        };
+        let link = link::choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
+        let speaker = Speaker::new(message, relay, packet);
+        let server = server::choose(topology, message, link, &speaker)?;
+        let place = Place { topology, link, server };
+        let key = message_key(self.exchange.message_hash, message, speaker.octets());
+        let mut cause = None;
+        if occasion != Occasion::LookedUp {
+            match self.whose(place, message, &speaker, key) {
+                Answer::Now(why) => cause = Some(why),
+                Answer::Park => return self.leave_to_partner(place, key, packet),
+            }
+            if self.waits_for_look_up(place, message, key, packet) {
+                return Ok(Handled::Kept);
+            }
+        }
+        // The same message may have been left to the partner a second ago: this answer is for both.
+        self.exchange.parked.forget(key);
+        let message_type = self.answer(place, packet, message, relay)?;
+        Ok(Handled::Answered { message_type, cause })
+    }
+
+    /// Judges whether this frontend answers for its relationship.
+    fn whose(
+        &self,
+        place: Place<'_>,
+        message: &ClientMessage<'_>,
+        speaker: &Speaker<'_>,
+        key: u64,
+    ) -> Answer {
+        let relationship = place.relationship();
+        let me = self.leases.frontend();
+        let partner = relationship.partner_of(me);
+        let seen_again = match self.exchange.parked.find(key) {
+            Some((since, Waiting::Partner(_))) => self.now.saturating_since(since) >= COPY_WITHIN,
+            _ => false,
+        };
+        decide(&Claim {
+            relationship,
+            me,
+            partner_live: partner.is_some_and(|partner| self.leases.partner_live(partner)),
+            bucket: place.topology.bucket_key(place.server).bucket(speaker.octets()),
+            offered: partner.and_then(|partner| self.offered_by(relationship, partner, message)),
+            elapsed_ms: server::elapsed_ms(message),
+            seen_again,
+        })
+    }
+
+    /// For a Request: in whose range the first lease lies that it asks for and that either partner may have offered.
+    fn offered_by(
+        &self,
+        relationship: &Relationship,
+        partner: &FrontendId,
+        message: &ClientMessage<'_>,
+    ) -> Option<OfferedBy> {
+        if message.kind != MessageKind::Request || relationship.answering == Answering::Any {
+            return None;
+        }
+        let asked_for = message.ias.iter().flat_map(|ia| ia.leases()).filter_map(|lease| named(&lease));
+        asked_for.into_iter().find_map(|prefix| match self.leases.owner_of(prefix) {
+            Owner::Me => Some(OfferedBy::Me),
+            Owner::Partner(owner) if owner == partner => Some(OfferedBy::Partner),
+            _ => None,
+        })
+    }
+
+    /// Keeps a message for the case that the partner turns out not to be live. A copy of one that is kept already is
+    /// not kept again, so that it grows old as the first did.
+    fn leave_to_partner(
+        &mut self,
+        place: Place<'_>,
+        key: u64,
+        packet: &Packet<'_>,
+    ) -> Result<Handled, Discard> {
+        if self.exchange.parked.find(key).is_some() {
+            return Ok(Handled::Kept);
+        }
+        let partner = place.relationship().partner_of(self.leases.frontend()).ok_or(Discard::NotOurs)?;
+        if self.park(key, Waiting::Partner(partner.clone()), packet) {
+            Ok(Handled::Kept)
+        } else {
+            Err(Discard::NotOurs)
+        }
+    }
+
+    /// While the load runs, a client that is not known yet is looked up in the store first; says whether to wait.
+    fn waits_for_look_up(
+        &mut self,
+        place: Place<'_>,
+        message: &ClientMessage<'_>,
+        key: u64,
+        packet: &Packet<'_>,
+    ) -> bool {
+        let about_leases = !matches!(message.kind, MessageKind::Confirm | MessageKind::InformationRequest);
+        let (Some(duid), link) = (message.client_id, place.link_id()) else { return false };
+        if !about_leases || self.leases.is_loaded() || self.leases.knows_client(link, duid) {
+            return false;
+        }
+        if !self.leases.lookup_pending_or_request(self.now, link, duid) {
+            return false;
+        }
+        if matches!(self.exchange.parked.find(key), Some((_, Waiting::LookUp(_)))) {
+            return true;
+        }
+        let client = client_key(self.exchange.message_hash, link, duid);
+        self.park(key, Waiting::LookUp(client), packet)
+    }
+
+    /// Says whether the message is kept.
+    fn park(&mut self, key: u64, waiting: Waiting, packet: &Packet<'_>) -> bool {
+        match self.exchange.parked.park(self.now, key, waiting, packet) {
+            Parking::Refused => return false,
+            Parking::KeptForOldest => self.counters.parked_dropped += 1,
+            Parking::Kept => {}
+        }
+        self.counters.parked += 1;
+        true
+    }
+
+    /// Plans and writes the answer; gives its message type.
+    fn answer<'m>(
+        &mut self,
+        place: Place<'_>,
+        packet: &Packet<'_>,
+        message: &ClientMessage<'m>,
+        relay: Option<&RelayChain<'m>>,
+    ) -> Result<u8, Discard> {
+        let cx = Context {
+            now: self.now,
+            message,
+            relay,
+            network: place.topology.network(),
+            link: place.topology.link(place.link),
+            relationship: place.relationship(),
+            pools: place.topology.pools(place.link, place.server),
+            sole_server: place.topology.relationships_on(place.link) == 1,
+            duid: message.client_id.unwrap_or_default(),
+            extra: OnceCell::new(),
+        };
+        let plan = plan(&cx, self.leases)?;
+        let out = self.replies.begin();
+        reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
+        self.replies.commit(reply::reply_to(packet, relay));
+        Ok(plan.message_type)
+    }
+}
+
+fn plan(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
+    match cx.message.kind {
+        MessageKind::Solicit => solicit::answer(cx, leases),
+        MessageKind::Request => request::answer(cx, leases),
+        MessageKind::Renew => renew::answer(cx, leases),
+        MessageKind::Rebind => rebind::answer(cx, leases),
+        MessageKind::Release => release::answer(cx, leases),
+        MessageKind::Decline => decline::answer(cx, leases),
+        MessageKind::Confirm => confirm::answer(cx),
+        MessageKind::InformationRequest => Ok(information_request::answer()),
+    }
+}
+
+/// Knows a message again: the same client, kind and transaction. Keyed by a secret, so that nobody can make two
+/// clients' messages look alike.
+fn message_key(mut hash: SipHasher13, message: &ClientMessage<'_>, client: &[u8]) -> u64 {
+    hash.write(&[message.kind.to_wire()]);
+    hash.write(&message.transaction_id.0);
+    hash.write(client);
+    hash.finish()
+}
+
+/// Knows a client again.
+fn client_key(mut hash: SipHasher13, link: LinkId, duid: &[u8]) -> u64 {
+    hash.write(&link.0.to_be_bytes());
+    hash.write(duid);
+    hash.finish()
+}

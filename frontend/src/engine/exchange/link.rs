@@ -1,0 +1,62 @@
+//! Which link does a client sit on? (requirements 3.3)
+//!
+//! Owns the choice among receiving interface, link-addresses and Interface-Ids. Refuses to judge whether anything is
+//! leased there. Source: RFC 9915 §13.1, RFC 6221 §5.1 (bridging relays send `::`), RFC 7969 §3.2.
+
+use super::pools::{LinkAt, Topology};
+use crate::codec::RelayChain;
+use crate::engine::{Interface, Packet};
+
+/// Links of the interfaces of this machine, by kernel index.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct InterfaceLinks(Vec<(u32, LinkAt)>);
+
+impl InterfaceLinks {
+    /// Pairs interfaces with the links of a configuration; an interface of an unknown link has none.
+    pub(in crate::engine) fn new(interfaces: &[Interface], topology: &Topology) -> Self {
+        let pair = |i: &Interface| Some((i.index, topology.link_named(i.link.as_deref()?)?));
+        Self(interfaces.iter().filter_map(pair).collect())
+    }
+
+    fn link(&self, interface_index: u32) -> Option<LinkAt> {
+        self.0.iter().find(|(index, _)| *index == interface_index).map(|(_, link)| *link)
+    }
+}
+
+/// The link that a message comes from; nothing when no configured link matches (SV-155).
+pub(in crate::engine) fn choose(
+    topology: &Topology,
+    interfaces: &InterfaceLinks,
+    packet: &Packet<'_>,
+    relay: Option<&RelayChain<'_>>,
+) -> Option<LinkAt> {
+    let received_on = interfaces.link(packet.interface_index);
+    match relay {
+        None if packet.source.is_unicast_link_local() => received_on,
+        // A client with a wider source address is on that address's link (RFC 9915 §13.1); what fits no link was
+        // still received by link-scoped multicast, so from a neighbour.
+        None => topology.link_of_address(packet.source.to_bits()).or(received_on),
+        Some(chain) => choose_relayed(topology, chain, received_on),
+    }
+}
+
+/// Innermost level first; the first level that says anything decides (SV-152). Levels that all say `::` are bridges
+/// on the link of the interface that heard them.
+fn choose_relayed(
+    topology: &Topology,
+    chain: &RelayChain<'_>,
+    received_on: Option<LinkAt>,
+) -> Option<LinkAt> {
+    for level in chain.levels().iter().rev() {
+        let address = level.header.link_address;
+        if !address.is_unspecified() && !address.is_unicast_link_local() {
+            return topology.link_of_address(address.to_bits());
+        }
+        // Where the address cannot tell, a configured Interface-Id may (SV-153).
+        let by_interface_id = level.interface_id.and_then(|id| topology.link_of_interface_id(id));
+        if by_interface_id.is_some() || !address.is_unspecified() {
+            return by_interface_id;
+        }
+    }
+    received_on
+}

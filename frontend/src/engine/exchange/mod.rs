@@ -1,0 +1,106 @@
+//! What each DHCPv6 message means, who answers it, and with what.
+//!
+//! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
+//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, one module for each message fills a
+//! `plan`, `reply` writes it; `pools` indexes the configuration for all of them. It asks `leases` for all that is
+//! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
+//! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
+//! alone leaves no trace but its copy; nothing in a packet can make it panic or hold more than the limits.
+//! Source: RFC 9915 §16, §18.3.
+
+mod answer;
+mod confirm;
+mod context;
+mod decline;
+mod desk;
+mod giving;
+mod information_request;
+mod link;
+mod parked;
+mod plan;
+mod pools;
+mod rebind;
+mod relay_data;
+mod release;
+mod renew;
+mod reply;
+mod request;
+mod server;
+mod solicit;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::Cause;
+
+use super::Interface;
+use leasehold_proto::network::Network;
+use leasehold_proto::time::LocalTime;
+use leasehold_proto::words::FrontendId;
+use link::InterfaceLinks;
+use parked::Parked;
+use pools::Topology;
+use siphasher::sip::SipHasher13;
+use std::sync::Arc;
+
+pub(super) use desk::Desk;
+
+/// All but the leases that answering needs between packets.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    interfaces: Vec<Interface>,
+    topology: Option<Topology>,
+    interface_links: InterfaceLinks,
+    parked: Parked,
+    message_hash: SipHasher13,
+}
+
+impl Exchange {
+    /// Nothing configured, nothing kept.
+    pub(super) fn new(hash_key: &[u8; 16], parked_messages_max: usize) -> Self {
+        Self {
+            interfaces: Vec::new(),
+            topology: None,
+            interface_links: InterfaceLinks::default(),
+            parked: Parked::new(parked_messages_max),
+            message_hash: SipHasher13::new_with_key(hash_key),
+        }
+    }
+
+    /// Takes the interfaces as they are now.
+    pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.interfaces = interfaces;
+        self.pair_interfaces();
+    }
+
+    /// Takes a configuration.
+    pub(super) fn set_network(&mut self, network: Arc<Network>, frontend: &FrontendId) {
+        self.topology = Some(Topology::new(network, frontend));
+        self.pair_interfaces();
+    }
+
+    fn pair_interfaces(&mut self) {
+        if let Some(topology) = &self.topology {
+            self.interface_links = InterfaceLinks::new(&self.interfaces, topology);
+        }
+    }
+
+    /// Names of interfaces whose link the configuration does not have.
+    pub(super) fn interfaces_without_link(&self) -> Vec<String> {
+        let unknown = |i: &&Interface| {
+            let link = i.link.as_deref();
+            link.is_some_and(|link| self.topology.as_ref().is_none_or(|t| t.link_named(link).is_none()))
+        };
+        self.interfaces.iter().filter(unknown).map(|i| i.name.clone()).collect()
+    }
+
+    /// How many messages are kept.
+    pub(super) fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// When [`Desk::turn`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<LocalTime> {
+        self.parked.next_due()
+    }
+}

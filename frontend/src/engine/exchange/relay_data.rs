@@ -1,0 +1,39 @@
+//! How a relayed client was reached, in the form that the lease record keeps (LQ-07).
+//!
+//! Owns the layout of the stored chain: the Relay-forward levels as received, outermost first, each in the Relay
+//! Message option of the one before, the innermost without a Relay Message. Refuses to know why it is kept. Built
+//! only when a lease is promised to a relayed client; costs two allocations then. Source: RFC 5007 §4.1.2.4.
+
+use crate::codec::wire::{DATAGRAM_LEN_MAX, msg, opt};
+use crate::codec::{EncodeError, RelayChain, Writer};
+use leasehold_proto::lease::{LeaseExtra, RelayData};
+use std::sync::Arc;
+
+/// The rare fields of a lease whose client sits behind these relays.
+pub(super) fn extra_of(chain: &RelayChain<'_>) -> Arc<LeaseExtra> {
+    let mut relay_chain = Vec::new();
+    // It cannot fail: all of it came out of one datagram. Were it to, the lease goes without the chain.
+    if write(chain, &mut relay_chain).is_err() {
+        relay_chain.clear();
+    }
+    let peer_address = chain.innermost().header.peer_address.to_bits();
+    Arc::new(LeaseExtra { relay: Some(RelayData { peer_address, relay_chain }), ..LeaseExtra::default() })
+}
+
+fn write(chain: &RelayChain<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let mut writer = Writer::new(out, DATAGRAM_LEN_MAX);
+    let inner_levels = chain.levels().len() - 1;
+    for (depth, level) in chain.levels().iter().enumerate() {
+        writer.relay_header(msg::RELAY_FORWARD, &level.header)?;
+        for option in level.options.iter().filter(|option| option.code != opt::RELAY_MESSAGE) {
+            writer.option(option.code, option.data)?;
+        }
+        if depth < inner_levels {
+            writer.begin_option(opt::RELAY_MESSAGE)?;
+        }
+    }
+    for _ in 0..inner_levels {
+        writer.end_option()?;
+    }
+    writer.finish().map(|_| ())
+}

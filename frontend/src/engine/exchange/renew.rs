@@ -1,0 +1,191 @@
+//! Renew, and the treatment of one IA that Renew and Rebind share.
+//!
+//! Owns the judgement of each lease that a client says it has: extended when it is on record for that client (R5),
+//! withdrawn with lifetimes 0 when it certainly is not the client's (SV-332), and left alone when only somebody else
+//! could know, because a lease may have been promised and never committed (R7, SV-344). Leases of the binding that
+//! the client does not use are released (R9). Source: RFC 9915 §18.3.4.
+
+use super::context::{Context, all_named, word};
+use super::giving::{Wishes, extend_held, extended, held, known_leases, leave_alone, refuse};
+use super::plan::{Fate, IaAnswer, Plan, Status};
+use crate::codec::{Discard, Ia};
+use crate::engine::leases::{IaRef, Known, Leases, Owner};
+use leasehold_proto::lease::LeaseState;
+use leasehold_proto::words::Prefix;
+use smallvec::SmallVec;
+
+/// Plans the answer to a Renew. New bindings may be made (SV-334, SV-335).
+pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
+    let mut plan = Plan::reply();
+    for ia in &cx.message.ias {
+        let answer = extend_ia(cx, leases, ia, WhenUnknown::Create);
+        plan.ias.push(answer);
+    }
+    plan.settle()?;
+    Ok(plan)
+}
+
+/// What to do for an IA of which nothing is known and which claims nothing doubtful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenUnknown {
+    /// Make a binding.
+    Create,
+    /// Say NoBinding.
+    NoBinding,
+    /// Say nothing.
+    Silence,
+}
+
+/// How a lease that the client lists stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// On record for this IA.
+    Recorded,
+    /// Wrong for the link, or certainly another's: withdraw it.
+    NotTheirs,
+    /// Nobody's, in a range of ours of which we know everything: it may be given, else it is withdrawn.
+    Unclaimed,
+    /// It may have been promised by somebody else (R7), is another server's, or cannot be spoken about now: leave it
+    /// alone, for this reason.
+    Doubtful(Discard),
+}
+
+/// A lease of another logical server.
+const OTHERS: Standing = Standing::Doubtful(Discard::NotOurs);
+
+/// Extends, withdraws and gives leases of one IA.
+pub(super) fn extend_ia(
+    cx: &Context<'_, '_>,
+    leases: &mut Leases,
+    ia: &Ia<'_>,
+    when_unknown: WhenUnknown,
+) -> IaAnswer {
+    let ia_ref = cx.ia_ref(ia);
+    let listed = all_named(ia);
+    let known = known_leases(leases, ia_ref);
+    let mut answer = IaAnswer::to(ia);
+    let mut unclaimed: SmallVec<[Prefix; 4]> = SmallVec::new();
+    let mut doubt = None;
+    for prefix in &listed {
+        let mut standing = standing(cx, leases, ia, &known, *prefix);
+        if standing == Standing::Recorded {
+            standing = extend_recorded(cx, leases, ia_ref, &known, *prefix, &mut answer);
+        }
+        match standing {
+            Standing::Recorded => {}
+            Standing::NotTheirs => answer.withdraw(*prefix),
+            Standing::Unclaimed => unclaimed.push(*prefix),
+            Standing::Doubtful(reason) => doubt = Some(reason),
+        }
+    }
+    if answer.has_extended() {
+        // The client has told which of its leases it uses (R9).
+        leases.release_unused(cx.now, ia_ref, &listed);
+    } else if !answer.has_live() {
+        if let Some(reason) = doubt {
+            return leave_alone(answer, reason);
+        }
+        for prefix in held(cx, &known).filter(|prefix| !listed.contains(prefix)) {
+            extend_held(cx, leases, ia_ref, prefix, &mut answer);
+        }
+        if !answer.has_live() {
+            make_binding(cx, leases, ia, &unclaimed, when_unknown, &mut answer);
+        }
+    }
+    for prefix in unclaimed {
+        // Without a binding here, that an address is not found is no reason to withdraw it (SV-344).
+        if answer.fate == Fate::Told
+            && answer.status != Some(Status::NO_BINDING)
+            && !answer.lines.iter().any(|line| line.prefix == prefix)
+        {
+            answer.withdraw(prefix);
+        }
+    }
+    if !answer.lines.is_empty() && answer.fate == Fate::NotNow {
+        answer.fate = Fate::Told;
+    }
+    answer
+}
+
+/// Judges one listed lease.
+fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known], prefix: Prefix) -> Standing {
+    if let Some(record) = known.iter().find(|record| record.prefix == prefix) {
+        return if cx.is_own_pool(record.pool) { Standing::Recorded } else { OTHERS };
+    }
+    if cx.is_off_link(prefix) {
+        return Standing::NotTheirs;
+    }
+    let Some(pool) = leases.pool_of(prefix) else {
+        // Another server's pool, or no pool at all, which nobody can have promised.
+        let of_another = cx.network.pools.iter().any(|pool| pool.geometry.slot_of(prefix).is_some());
+        return if of_another { OTHERS } else { Standing::NotTheirs };
+    };
+    if pool.link != cx.link.id || pool.kind != word(ia.kind) {
+        return Standing::NotTheirs;
+    }
+    if pool.relationship != cx.relationship.id {
+        return OTHERS;
+    }
+    if !leases.is_loaded() {
+        return Standing::Doubtful(Discard::UnrecordedLease);
+    }
+    // Until it is committed as free, a lease cannot have gone to another client (R2), so it is not this one's.
+    let of_other_client = leases.holder_of(prefix).is_some_and(|(_, state)| state != LeaseState::Free);
+    if of_other_client { Standing::NotTheirs } else { unrecorded(leases, prefix) }
+}
+
+/// Judges a lease that is nobody's as far as is known here, by who could have promised it since.
+fn unrecorded(leases: &Leases, prefix: Prefix) -> Standing {
+    match leases.owner_of(prefix) {
+        Owner::Me => Standing::Unclaimed,
+        // Nobody may promise from a range without an owner; but cut off from the store we would not hear of a grant.
+        Owner::Nobody if leases.is_connected() => Standing::NotTheirs,
+        Owner::Nobody | Owner::Partner(_) | Owner::Closed => Standing::Doubtful(Discard::UnrecordedLease),
+    }
+}
+
+/// Extends a lease on record for this IA. One that has ended meanwhile may be extended too, as long as it was not
+/// given to anybody (R2); else it is judged as if it were not on record.
+fn extend_recorded(
+    cx: &Context<'_, '_>,
+    leases: &mut Leases,
+    ia: IaRef<'_>,
+    known: &[Known],
+    prefix: Prefix,
+    answer: &mut IaAnswer,
+) -> Standing {
+    if extend_held(cx, leases, ia, prefix, answer) {
+        return Standing::Recorded;
+    }
+    let state = known.iter().find(|record| record.prefix == prefix).map(|record| record.state);
+    match state {
+        // Held, but nothing more may be promised and nothing is left: the client keeps its own timers (SV-333).
+        Some(LeaseState::Active) => Standing::Doubtful(Discard::AutonomyEnded),
+        Some(LeaseState::Abandoned) => Standing::NotTheirs,
+        _ => unrecorded(leases, prefix),
+    }
+}
+
+/// Makes a binding for an IA that has none, if that is allowed.
+fn make_binding(
+    cx: &Context<'_, '_>,
+    leases: &mut Leases,
+    ia: &Ia<'_>,
+    unclaimed: &[Prefix],
+    when_unknown: WhenUnknown,
+    answer: &mut IaAnswer,
+) {
+    match when_unknown {
+        WhenUnknown::Create => {
+            let wishes = Wishes::among(cx, leases, ia, unclaimed);
+            match leases.create(cx.now, cx.ia_ref(ia), &wishes.pools, wishes.hint, cx.extra()) {
+                Ok(given) => answer.lines.push(extended(given)),
+                Err(refusal) => refuse(answer, refusal),
+            }
+        }
+        // What is withdrawn says enough.
+        WhenUnknown::NoBinding | WhenUnknown::Silence if !answer.lines.is_empty() => {}
+        WhenUnknown::NoBinding => answer.status = Some(Status::NO_BINDING),
+        WhenUnknown::Silence => answer.fate = Fate::LeftAlone(Discard::NothingToSay),
+    }
+}

@@ -1,0 +1,96 @@
+//! Writing the answer that was planned: identifiers, status, IAs, and the options that the client asked for.
+//!
+//! Owns the order of options by importance, the limit on an answer's size, and where an answer goes. Refuses to
+//! decide what is leased. Options of least importance are left out first if an answer would become too long
+//! (SV-113): identifiers, status and IAs are never cut, the search list goes before the name servers.
+//! Source: RFC 9915 §18.3.9 to §18.3.11.
+
+use super::context::Context;
+use super::plan::{IaAnswer, Plan, Status};
+use crate::codec::wire::{CLIENT_PORT, opt};
+use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
+use crate::engine::{Packet, ReplyTo};
+use std::net::Ipv6Addr;
+
+/// Longest UDP payload sent, relay levels included: 1500 octets, which every node can reassemble, less the IPv6 and
+/// UDP headers (SV-113).
+pub(super) const PAYLOAD_LEN_MAX: usize = 1500 - 40 - 8;
+
+/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in.
+///
+/// Errors: it does not fit, even without the options that may be left out.
+pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
+    match cx.relay {
+        None => write_message(plan, cx, &mut writer)?,
+        Some(chain) => encode_relay_reply(chain, &mut writer, |inner| write_message(plan, cx, inner))?,
+    }
+    writer.finish().map(|_| ())
+}
+
+/// Where the answer to a packet goes (SV-102, SV-103).
+pub(super) fn reply_to(packet: &Packet<'_>, relay: Option<&RelayChain<'_>>) -> ReplyTo {
+    ReplyTo {
+        address: packet.source,
+        port: relay.map_or(CLIENT_PORT, |chain| chain.reply_port(packet.source_port)),
+        interface_index: packet.interface_index,
+        source: (!packet.destination.is_multicast()).then_some(packet.destination),
+    }
+}
+
+fn write_message(plan: &Plan, cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    out.message(plan.message_type, cx.message.transaction_id)?;
+    if let Some(client_id) = cx.message.client_id {
+        out.option(opt::CLIENT_ID, client_id)?;
+    }
+    out.option(opt::SERVER_ID, cx.relationship.server_duid.as_bytes())?;
+    if plan.rapid_commit {
+        out.option(opt::RAPID_COMMIT, &[])?;
+    }
+    if let Some(Status { code, text }) = plan.status {
+        out.status_code(code, text)?;
+    }
+    let timers = plan.timers();
+    for ia in &plan.ias {
+        write_ia(ia, timers, out)?;
+    }
+    write_requested(cx, out)
+}
+
+fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    // An IA with a status alone leaves the timing to the client (SV-215).
+    let timers = if ia.lines.is_empty() { Timers::default() } else { timers };
+    out.begin_ia(ia.kind, ia.iaid, timers)?;
+    for line in &ia.lines {
+        let times = LeaseTimes { preferred_secs: line.preferred.to_wire(), valid_secs: line.valid.to_wire() };
+        match ia.kind {
+            IaKind::Na => out.ia_address(line.prefix.bits(), times)?,
+            IaKind::Pd => out.ia_prefix(line.prefix.bits(), line.prefix.len_bits(), times)?,
+        }
+    }
+    if let Some(Status { code, text }) = ia.status {
+        out.status_code(code, text)?;
+    }
+    out.end_option()
+}
+
+/// Options that the client asked for and that have a value (SV-202), most important first. What it may not ask for
+/// has no branch here (SV-203).
+fn write_requested(cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    let requested = &cx.message.oro;
+    let dns_servers = cx.option(|options| options.dns_servers.as_slice());
+    if requested.contains(opt::DNS_SERVERS) && !dns_servers.is_empty() {
+        out.try_fit(|out| {
+            out.begin_option(opt::DNS_SERVERS)?;
+            for server in dns_servers {
+                out.raw(&Ipv6Addr::from_bits(*server).octets())?;
+            }
+            out.end_option()
+        })?;
+    }
+    let domain_search = cx.option(|options| options.domain_search.as_slice());
+    if requested.contains(opt::DOMAIN_LIST) && !domain_search.is_empty() {
+        out.try_fit(|out| out.option(opt::DOMAIN_LIST, domain_search))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! Conformance of the engine, octets in and octets out, named by requirement.
+//!
+//! Each test drives an [`Engine`](crate::engine::Engine) through [`Lab`]: a scripted store says what is configured,
+//! granted and committed; messages are built option by option; answers are read by the codec's own reader.
+
+mod answering;
+mod confirm_information;
+mod lab;
+mod links;
+mod look_up;
+mod message;
+mod properties;
+mod rebind;
+mod relays;
+mod release_decline;
+mod renew;
+mod replies;
+mod request;
+mod solicit;
+mod two_relationships;
+mod validation;
+
+use lab::Lab;
+use message::{Answered, IaView, Msg, relayed};

@@ -1,0 +1,92 @@
+//! Relay-reply construction: SV-103, SV-134 for relays, SV-171 to SV-175; LQ-07's stored chain.
+
+use super::{Lab, Msg, relayed};
+use crate::codec::wire::{SERVER_PORT, msg, opt};
+use leasehold_proto::session::ToStore;
+
+#[test]
+fn sv_171_sv_172_sv_173_trap_6_each_level_is_mirrored_with_its_own_options() {
+    let mut lab = Lab::new();
+    let inner = relayed(
+        "2001:db8:1::1",
+        &[(opt::INTERFACE_ID, b"in"), (opt::RELAY_SOURCE_PORT, &[0, 0])],
+        Msg::solicit().na(1, &[]),
+    );
+    let outer = relayed("::", &[(opt::INTERFACE_ID, b"out"), (opt::RELAY_SOURCE_PORT, &[0x12, 0x34])], inner);
+    let answer = lab.send_on(3, "2001:db8:ff::1", 6000, "2001:db8:ff::2", &outer).expect("a Relay-reply");
+    assert_eq!((answer.to.address.to_string().as_str(), answer.to.port), ("2001:db8:ff::1", 6000), "SV-103");
+    assert_eq!(answer.to.source.map(|s| s.to_string()).as_deref(), Some("2001:db8:ff::2"));
+    let levels: Vec<_> = answer
+        .levels
+        .iter()
+        .map(|(header, options)| (header.link_address.to_string(), options.clone()))
+        .collect();
+    let options = |id: &[u8], port: &[u8]| {
+        vec![(opt::INTERFACE_ID, id.to_vec()), (opt::RELAY_SOURCE_PORT, port.to_vec())]
+    };
+    assert_eq!(
+        levels,
+        [("::".into(), options(b"out", &[0x12, 0x34])), ("2001:db8:1::1".into(), options(b"in", &[0, 0]))]
+    );
+    assert!(answer.option(opt::INTERFACE_ID).is_none(), "never in a client message");
+    answer.na().one();
+}
+
+#[test]
+fn sv_103_without_option_135_the_answer_goes_to_port_547() {
+    let mut lab = Lab::new();
+    let message = relayed("2001:db8:1::1", &[], Msg::solicit().na(1, &[]));
+    let answer = lab.send_on(3, "2001:db8:ff::1", 6000, "2001:db8:ff::2", &message).expect("a Relay-reply");
+    assert_eq!(answer.to.port, SERVER_PORT);
+}
+
+#[test]
+fn sv_174_an_echo_request_gets_back_even_unknown_options() {
+    let mut lab = Lab::new();
+    let wanted = [0, 37, 0x7f, 0xff, 0, 18];
+    let options: [(u16, &[u8]); 4] = [
+        (opt::ECHO_REQUEST, &wanted),
+        (0x7fff, b"?"),
+        (opt::REMOTE_ID, &[0, 0, 0, 9, 1]),
+        (opt::INTERFACE_ID, b"i"),
+    ];
+    let answer =
+        lab.send_relayed(&relayed("2001:db8:1::1", &options, Msg::solicit().na(1, &[]))).expect("an answer");
+    let mut echoed: Vec<u16> = answer.levels[0].1.iter().map(|(code, _)| *code).collect();
+    echoed.sort_unstable();
+    assert_eq!(echoed, [opt::INTERFACE_ID, opt::REMOTE_ID, 0x7fff]);
+}
+
+#[test]
+fn sv_175_nine_levels_and_more_are_served() {
+    let mut lab = Lab::new();
+    let mut message = relayed("2001:db8:1::1", &[], Msg::solicit().na(1, &[]));
+    for _ in 1..12 {
+        message = relayed("::", &[], message);
+    }
+    assert_eq!(lab.send_relayed(&message).expect("a Relay-reply").levels.len(), 12);
+}
+
+#[test]
+fn lq_07_the_way_to_a_relayed_client_is_recorded() {
+    let mut lab = Lab::new();
+    lab.to_store.clear();
+    let inner = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, b"in")], Msg::request().na(1, &[]));
+    let outer = relayed("::", &[], inner);
+    lab.send_relayed(&outer).expect("a Relay-reply");
+    let extra = lab
+        .to_store
+        .iter()
+        .find_map(|message| match message {
+            ToStore::Batch(batch) => batch.updates.first().map(|update| update.extra.clone()),
+            _ => None,
+        })
+        .flatten()
+        .expect("a promise with relay data");
+    let relay = extra.relay.clone().expect("relay data");
+    assert_eq!(relay.peer_address, super::lab::ip("fe80::c").to_bits());
+    let mut innermost = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, b"in")], []);
+    innermost.truncate(innermost.len() - 4);
+    assert_eq!(relay.relay_chain, relayed("::", &[], innermost));
+    assert_eq!(relay.relay_chain.first(), Some(&msg::RELAY_FORWARD));
+}

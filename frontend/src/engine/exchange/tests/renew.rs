@@ -1,0 +1,121 @@
+//! Renew: SV-331 to SV-336, SV-344 as it applies here, R5, R7's silence, R9.
+
+use super::lab::{ADDRESSES, network, prefix};
+use super::message::{DUID, OTHER_DUID};
+use super::{Lab, Msg};
+use crate::codec::Discard;
+use crate::codec::wire::status;
+use leasehold_proto::lease::LeaseState;
+use leasehold_proto::session::StoreEvent;
+
+#[test]
+fn sv_331_fo_104_a_lease_that_the_partner_gave_is_extended() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Active);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("R5: either partner extends");
+    assert_eq!(reply.na().one(), prefix("2001:db8:1::1810"));
+    assert_eq!(reply.na().lifetimes_of("2001:db8:1::1810"), Some((3000, 4000)));
+    assert_eq!((reply.na().t1, reply.na().t2), (1500, 2400));
+}
+
+#[test]
+fn sv_332_trap_2_a_lease_wrong_for_the_link_gets_lifetimes_0_and_never_not_on_link() {
+    let mut lab = Lab::new();
+    let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one();
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:77::1", &held.to_string()])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of("2001:db8:77::1"), Some((0, 0)));
+    assert_eq!(reply.na().lifetimes_of(&held.to_string()), Some((3000, 4000)));
+    assert_eq!(reply.na().status, None);
+    assert_eq!((reply.na().t1, reply.na().t2), (1500, 2400), "SV-336: from the extended one only");
+}
+
+#[test]
+fn sv_332_another_clients_lease_gets_lifetimes_0() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", OTHER_DUID, 1, LeaseState::Active);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of("2001:db8:1::1810"), Some((0, 0)));
+    let fresh: Vec<_> = reply.na().leases.iter().filter(|(_, _, valid)| *valid > 0).collect();
+    assert_eq!(fresh.len(), 1, "FO-810: and a fresh lease");
+}
+
+#[test]
+fn sv_344_r7_a_lease_nobody_recorded_in_anothers_range_is_left_alone() {
+    let mut lab = Lab::new();
+    for address in ["2001:db8:1::1810", "2001:db8:1::1c10"] {
+        assert!(lab.send(Msg::renew().na(1, &[address])).is_none(), "{address}");
+    }
+    assert_eq!(lab.discarded(Discard::UnrecordedLease), 2);
+    let reply =
+        lab.send(Msg::renew().na(1, &["2001:db8:1::1810"]).pd(2, &[])).expect("the other IA is served");
+    assert_eq!(reply.ias.len(), 1);
+    reply.pd().one();
+}
+
+#[test]
+fn r7_a_lapsed_record_of_the_same_client_in_anothers_range_is_not_withdrawn() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Free);
+    assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).is_none());
+    lab.lease("2001:db8:1::1811", OTHER_DUID, 1, LeaseState::Free);
+    assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1811"])).is_none(), "it may be promised anew");
+}
+
+#[test]
+fn sv_334_an_unrecorded_lease_in_our_own_range_is_given() {
+    let mut lab = Lab::new();
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1042"])).expect("a Reply");
+    assert_eq!(reply.na().one(), prefix("2001:db8:1::1042"));
+}
+
+#[test]
+fn sv_334_sv_335_an_ia_that_is_new_or_empty_gets_a_binding() {
+    let mut lab = Lab::new();
+    let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
+    let reply = lab.send(Msg::renew().na(1, &[&held]).pd(2, &[])).expect("a Reply");
+    assert_eq!(reply.na().one().to_string(), held);
+    let delegated = reply.pd().one();
+    let retried = lab.send(Msg::renew().na(1, &[&held]).pd(2, &[])).expect("the Reply was lost");
+    assert_eq!(retried.pd().one(), delegated);
+}
+
+#[test]
+fn sv_334_nothing_to_give_is_said_inside_the_ia() {
+    let mut lab = Lab::loading("fe-a", network());
+    lab.load_done();
+    lab.pool_dry(ADDRESSES);
+    let reply = lab.send(Msg::renew().na(1, &[])).expect("a Reply");
+    assert_eq!(reply.na().status, Some(status::NO_ADDRS_AVAIL));
+    assert_eq!(reply.status, None);
+}
+
+#[test]
+fn r9_leases_of_the_binding_that_the_client_does_not_use_are_released() {
+    let mut lab = Lab::new();
+    let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
+    lab.commit();
+    lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Active);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
+    assert_eq!(reply.na().one(), prefix("2001:db8:1::1810"));
+    lab.commit();
+    let again = lab.send(Msg::request().na(1, &[])).expect("a Reply");
+    assert!(again.na().lifetimes_of(&held).is_none(), "the unused one is gone");
+    assert!(again.na().lifetimes_of("2001:db8:1::1810").is_some());
+}
+
+#[test]
+fn sv_210_a_lease_whose_pool_is_gone_is_listed_with_what_is_left() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Active);
+    let mut wire = network();
+    wire.version = 2;
+    wire.pools[0].id = 9;
+    wire.pools[0].first = super::lab::ip("2001:db8:1::4000").octets().to_vec();
+    wire.pools[0].last = super::lab::ip("2001:db8:1::4fff").octets().to_vec();
+    lab.event(StoreEvent::Network(super::lab::checked(wire)));
+    lab.wait(400_000);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
+    let (preferred, valid) = reply.na().lifetimes_of("2001:db8:1::1810").expect("listed");
+    assert!(valid > 500 && valid <= 600 && preferred <= valid, "{preferred} {valid}");
+    assert_eq!((reply.na().t1, reply.na().t2), (valid, valid));
+}

@@ -1,0 +1,85 @@
+//! What all answers share: SV-102, SV-113, SV-201 to SV-206.
+
+use super::lab::{SERVER_DUID, checked, ip, network};
+use super::message::DUID;
+use super::{Lab, Msg, relayed};
+use crate::codec::Discard;
+use crate::codec::wire::{CLIENT_PORT, opt};
+
+#[test]
+fn sv_102_a_direct_answer_goes_back_to_the_source_on_port_546_by_the_same_interface() {
+    let mut lab = Lab::new();
+    let answer = lab
+        .send_on(1, "fe80::77", 40_000, "ff02::1:2", Msg::solicit().na(1, &[]).as_ref())
+        .expect("an answer");
+    assert_eq!((answer.to.address, answer.to.port), (ip("fe80::77"), CLIENT_PORT));
+    assert_eq!((answer.to.interface_index, answer.to.source), (1, None));
+}
+
+#[test]
+fn sv_201_identifiers_and_transaction_id_are_copied() {
+    let mut lab = Lab::new();
+    let answer = lab.send(Msg::solicit().xid([7, 8, 9]).na(0xdead_beef, &[])).expect("an answer");
+    assert_eq!(answer.transaction_id.0, [7, 8, 9]);
+    assert_eq!(answer.client_id.as_deref(), Some(DUID));
+    assert_eq!(answer.server_id.as_deref(), Some(SERVER_DUID));
+    assert_eq!(answer.na().iaid, 0xdead_beef, "SV-211");
+}
+
+#[test]
+fn sv_202_options_with_a_value_are_sent_when_asked_for() {
+    let mut lab = Lab::new();
+    let answer = lab
+        .send(Msg::solicit().na(1, &[]).oro(&[opt::DNS_SERVERS, opt::DOMAIN_LIST, opt::NTP_SERVER]))
+        .expect("an answer");
+    let servers = [ip("2001:db8::53").octets(), ip("2001:db8::54").octets()].concat();
+    assert_eq!(answer.option(opt::DNS_SERVERS), Some(servers.as_slice()));
+    assert_eq!(answer.option(opt::DOMAIN_LIST), Some(b"\x07example\x03com\x00".as_slice()));
+    assert!(answer.option(opt::NTP_SERVER).is_none());
+    let unasked = lab.send(Msg::solicit().na(1, &[])).expect("an answer");
+    assert!(unasked.option(opt::DNS_SERVERS).is_none() && unasked.option(opt::DOMAIN_LIST).is_none());
+}
+
+#[test]
+fn sv_203_codes_that_a_client_may_not_ask_for_are_ignored() {
+    let mut lab = Lab::new();
+    let codes: Vec<u16> = (1..=20).chain([25, 26, 37, 79, 135]).collect();
+    let answer = lab.send(Msg::solicit().na(1, &[]).oro(&codes)).expect("an answer");
+    let sent: Vec<u16> = answer.options.iter().map(|(code, _)| *code).collect();
+    assert_eq!(sent, [opt::CLIENT_ID, opt::SERVER_ID, opt::IA_NA]);
+}
+
+#[test]
+fn sv_206_no_needless_success_inside_ias() {
+    let mut lab = Lab::new();
+    let reply = lab.send(Msg::request().na(1, &[]).pd(1, &[])).expect("a Reply");
+    assert!(reply.status.is_none() && reply.ias.iter().all(|ia| ia.status.is_none()));
+}
+
+#[test]
+fn sv_113_the_search_list_goes_first_when_an_answer_would_become_too_long() {
+    let mut wire = network();
+    let options = wire.options.as_mut().expect("the script has some");
+    options.domain_search = (0..35).map(|n| format!("a-rather-long-name-{n}.example.com")).collect();
+    let mut lab = Lab::with("fe-a", wire.clone());
+    assert!(checked(wire).options.domain_search.len() > 1200);
+    let message = Msg::solicit().na(1, &[]).oro(&[opt::DNS_SERVERS, opt::DOMAIN_LIST]);
+    let direct = lab.send(message.clone()).expect("an answer");
+    assert!(direct.option(opt::DOMAIN_LIST).is_some() && direct.len <= 1452);
+    let long_id = [7u8; 300];
+    let answer = lab
+        .send_relayed(&relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &long_id)], message))
+        .expect("an answer");
+    assert!(answer.option(opt::DOMAIN_LIST).is_none());
+    assert!(answer.option(opt::DNS_SERVERS).is_some() && answer.len <= 1452);
+    answer.na().one();
+}
+
+#[test]
+fn sv_113_an_answer_that_cannot_fit_is_not_sent() {
+    let mut lab = Lab::new();
+    let long_id = [7u8; 1450];
+    let message = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &long_id)], Msg::solicit().na(1, &[]));
+    assert!(lab.send_relayed(&message).is_none());
+    assert_eq!(lab.discarded(Discard::ReplyTooLong), 1);
+}

@@ -1,0 +1,113 @@
+//! The words in which the rest of the engine talks with [`Leases`](super::Leases).
+
+use leasehold_proto::lease::LeaseState;
+use leasehold_proto::session::Refused;
+use leasehold_proto::time::{ClusterTime, Lifetime};
+use leasehold_proto::words::{Duid, FrontendId, IaKind, Iaid, LinkId, PoolId, Prefix};
+
+/// Names one IA of one client without owning the DUID's octets: looking up costs no allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IaRef<'a> {
+    /// Where the client attaches.
+    pub link: LinkId,
+    /// The client.
+    pub duid: &'a [u8],
+    /// Which IAID space.
+    pub kind: IaKind,
+    /// The client's number for the IA.
+    pub iaid: Iaid,
+}
+
+/// One lease of a binding as this frontend knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// What is leased.
+    pub prefix: Prefix,
+    /// The pool generation it came from.
+    pub pool: PoolId,
+    /// Where it stands. Only an Active one can be extended.
+    pub state: LeaseState,
+    /// Until when the client was promised it, at the latest.
+    pub valid_until: ClusterTime,
+    /// Preferred lifetime last given.
+    pub preferred: Lifetime,
+    /// Valid lifetime last given.
+    pub valid: Lifetime,
+    /// Until when the store acknowledged promises.
+    pub acked_until: ClusterTime,
+}
+
+/// What a client may be told. Recorded and dirty, unless it is an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// What is leased.
+    pub prefix: Prefix,
+    /// Preferred lifetime.
+    pub preferred: Lifetime,
+    /// Valid lifetime, above zero.
+    pub valid: Lifetime,
+}
+
+/// Why no new lease can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoLease {
+    /// The store has said that every pool asked for is dry: NoAddrsAvail or NoPrefixAvail may be told.
+    #[error("the store says that every pool of the link is dry")]
+    Dry,
+    /// Nothing can be given now and the store has not said that the pools are dry: stay silent.
+    #[error("this frontend may give nothing now")]
+    NotNow,
+    /// None of the pools asked for is of that kind, on that link, and of one of this frontend's relationships.
+    #[error("no pool of that kind on that link is this frontend's")]
+    NoPool,
+    /// The client holds as many leases on the link as it may (SEC-02).
+    #[error("the client holds as many leases as it may")]
+    TooMany,
+}
+
+/// Whose range an address lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// Granted to the current session.
+    Me,
+    /// Granted to another frontend's session.
+    Partner(&'a FrontendId),
+    /// Its owner is gone but not dead for certain: nobody issues from it.
+    Closed,
+    /// Granted to nobody, or in no pool of this frontend.
+    Nobody,
+}
+
+/// What changed by a message of the store, for those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Another configuration is in force.
+    Network,
+    /// The leader's judgement of a frontend changed.
+    Liveness {
+        /// Whom it is about.
+        frontend: FrontendId,
+        /// Whether it is heard.
+        live: bool,
+    },
+    /// All leases are known.
+    Loaded,
+    /// A look-up was answered.
+    LookedUp {
+        /// Where the client attaches.
+        link: LinkId,
+        /// The client.
+        duid: Duid,
+    },
+    /// The store said whether a pool is dry.
+    PoolWord(PoolId),
+    /// A newer session of this frontend exists (R6): this one creates nothing any more.
+    Superseded,
+    /// The session can never be extended again and has nothing left to tell: drop the connection and make another;
+    /// a new session is opened on it.
+    SessionOver,
+    /// The store refused or ended the connection.
+    ConnectionRefused(Refused),
+    /// A range was granted, and can be used now or as soon as it is known.
+    RangeGranted(PoolId),
+}

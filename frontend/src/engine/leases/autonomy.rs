@@ -1,0 +1,69 @@
+//! R4 on this side: until when a session may issue and extend on its own, and the check just before sending.
+//!
+//! The deadline is measured on the local clock from *before the first sending* of a batch whose outcome says that the
+//! session was extended; a batch sent again keeps its first moment. Past the deadline only what was acknowledged may
+//! be promised, without MCLT.
+
+use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::time::{Lifetime, LocalTime};
+use std::time::Duration;
+
+/// What the session may do on its own, and what the replies being computed rest on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Autonomy {
+    extended_from: Option<LocalTime>,
+    batch_begun: Option<LocalTime>,
+    earliest_deadline_used: LocalTime,
+}
+
+impl Default for Autonomy {
+    fn default() -> Self {
+        Self { extended_from: None, batch_begun: None, earliest_deadline_used: LocalTime::NEVER }
+    }
+}
+
+impl Autonomy {
+    /// The store extended the session in answer to a batch first sent at that moment.
+    pub(super) fn extended(&mut self, first_sent: LocalTime) {
+        self.extended_from = Some(self.extended_from.map_or(first_sent, |known| known.max(first_sent)));
+    }
+
+    /// Nothing is known any more: a new session, or local time did not run evenly. Replies computed but not sent
+    /// are not to be sent.
+    pub(super) fn forget(&mut self) {
+        self.extended_from = None;
+        self.batch_begun = None;
+    }
+
+    /// When autonomy ends for leases of a pool; nothing when the session was never extended.
+    pub(super) fn deadline(&self, pool: &Pool) -> Option<LocalTime> {
+        let from = self.extended_from?;
+        Some(if pool.autonomy == Duration::MAX { LocalTime::NEVER } else { from + pool.autonomy })
+    }
+
+    /// The lead that may be promised now: the pool's MCLT before the deadline, zero past it.
+    pub(super) fn allowance(&self, now: LocalTime, pool: &Pool) -> Lifetime {
+        if self.deadline(pool).is_some_and(|d| now < d) { pool.mclt } else { Lifetime::ZERO }
+    }
+
+    /// A reply of the batch being computed rests on a pool's autonomy.
+    pub(super) fn used(&mut self, pool: &Pool) {
+        if let Some(deadline) = self.deadline(pool) {
+            self.earliest_deadline_used = self.earliest_deadline_used.min(deadline);
+        }
+    }
+
+    /// Replies computed from now on belong to one batch.
+    pub(super) fn batch_begin(&mut self, now: LocalTime) {
+        self.batch_begun = Some(now);
+        self.earliest_deadline_used = LocalTime::NEVER;
+    }
+
+    /// Whether the batch may still be handed to the kernel.
+    pub(super) fn may_send(&self, now: LocalTime, timing: &Timing) -> bool {
+        let send = Duration::from_millis(u64::from(timing.send_ms));
+        self.batch_begun.is_some_and(|begun| now.saturating_since(begun) <= send)
+            && now < self.earliest_deadline_used
+    }
+}

@@ -1,0 +1,84 @@
+//! Reading the store's messages, in the order in which they come.
+
+use super::{Leases, News};
+use leasehold_proto::network::Network;
+use leasehold_proto::session::{FromStore, RangeRecord, StoreEvent, StreamEntry};
+use leasehold_proto::time::LocalTime;
+use std::sync::Arc;
+
+impl Leases {
+    /// Takes one message of the store; what others wait for is appended to `news`.
+    pub fn apply(&mut self, now: LocalTime, message: FromStore, news: &mut Vec<News>) {
+        match message {
+            FromStore::Welcome(welcome) => self.take_welcome(now, &welcome, news),
+            FromStore::Refused(refused) => self.take_refusal(&refused, news),
+            // A rest of a connection that is gone.
+            _ if !self.session.is_welcomed() => {}
+            FromStore::Load(chunk) => self.take_chunk(&chunk, news),
+            FromStore::Entry(entry) => self.take_entry(now, &entry, news),
+            FromStore::HeartbeatAnswer { .. } => {}
+            FromStore::Liveness { frontend, live } => {
+                if self.live.insert(frontend.clone(), live) != Some(live) {
+                    news.push(News::Liveness { frontend, live });
+                }
+            }
+            FromStore::Lookup { link, duid, leases, index: _ } => {
+                self.take_lookup(link, &duid, &leases);
+                news.push(News::LookedUp { link, duid });
+            }
+        }
+        self.work();
+    }
+
+    fn take_entry(&mut self, now: LocalTime, entry: &StreamEntry, news: &mut Vec<News>) {
+        if entry.index <= self.session.last_index {
+            return;
+        }
+        let mut is_waited_for = false;
+        for event in &entry.events {
+            match event {
+                StoreEvent::Batch(outcome) => self.take_outcome(now, entry.index, outcome),
+                StoreEvent::Lease(lease) => {
+                    is_waited_for |= lease.state.awaits_freeing();
+                    self.take_lease(lease);
+                }
+                StoreEvent::Range(range) => {
+                    is_waited_for = true;
+                    self.take_range(range, news);
+                }
+                StoreEvent::PoolDry { pool, dry } => {
+                    if let Some(ranges) = self.ranges.pool_mut(*pool) {
+                        ranges.demand.word(now, *dry);
+                    }
+                    news.push(News::PoolWord(*pool));
+                }
+                StoreEvent::Network(network) => {
+                    is_waited_for = true;
+                    self.take_network(network, news);
+                }
+                StoreEvent::Superseded { .. } => self.superseded(news),
+            }
+        }
+        self.session.last_index = entry.index;
+        if self.load.loaded {
+            self.dirty.mark(entry.index);
+            // An entry that brings nothing but answers is not worth an acknowledgement: it would be answered again.
+            if is_waited_for {
+                self.session.need_ack = entry.index;
+            }
+        }
+        self.note_session_over(news);
+    }
+
+    pub(super) fn take_range(&mut self, range: &RangeRecord, news: &mut Vec<News>) {
+        if self.ranges.take(range, self.session.epoch, self.load.loaded) {
+            news.push(News::RangeGranted(range.range.pool));
+        }
+    }
+
+    pub(super) fn take_network(&mut self, network: &Arc<Network>, news: &mut Vec<News>) {
+        self.names.set(Arc::clone(network), &self.frontend);
+        self.ranges.configure(self.names.pools(), self.session.epoch, self.load.loaded);
+        news.push(News::Network);
+    }
+}

@@ -1,0 +1,60 @@
+//! Keyed hashes: of tables that clients could otherwise make collide, and of the places where leases are looked for.
+//!
+//! The key comes from outside (there is no entropy here). Octets are fed in a fixed order and byte order, so that a
+//! simulation from a seed runs the same everywhere.
+
+use leasehold_proto::words::{IaKind, Iaid, LinkId, Prefix};
+use siphasher::sip::{SipHasher13, SipHasher24};
+use std::hash::Hasher;
+
+/// The secret of this process.
+#[derive(Clone, Copy)]
+pub(super) struct HashKey([u8; 16]);
+
+impl HashKey {
+    pub(super) fn new(key: [u8; 16]) -> Self {
+        Self(key)
+    }
+
+    /// For the table of records.
+    pub(super) fn prefix(&self, prefix: Prefix) -> u64 {
+        let mut h = SipHasher13::new_with_key(&self.0);
+        h.write(&prefix.bits().to_be_bytes());
+        h.write(&[prefix.len_bits()]);
+        h.finish()
+    }
+
+    /// For the table of bindings.
+    pub(super) fn binding(&self, link: LinkId, duid: &[u8], kind: IaKind, iaid: Iaid) -> u64 {
+        let mut h = SipHasher13::new_with_key(&self.0);
+        h.write(&link.0.to_be_bytes());
+        h.write(&iaid.0.to_be_bytes());
+        h.write(&[kind_octet(kind)]);
+        h.write(duid);
+        h.finish()
+    }
+
+    /// For the table of clients.
+    pub(super) fn client(&self, link: LinkId, duid: &[u8]) -> u64 {
+        let mut h = SipHasher13::new_with_key(&self.0);
+        h.write(&link.0.to_be_bytes());
+        h.write(duid);
+        h.finish()
+    }
+
+    /// Where to begin looking for a lease (SV-214): the same for the same IA, not to be guessed from outside.
+    pub(super) fn place(&self, duid: &[u8], kind: IaKind, iaid: Iaid) -> u64 {
+        let mut h = SipHasher24::new_with_key(&self.0);
+        h.write(&iaid.0.to_be_bytes());
+        h.write(&[kind_octet(kind)]);
+        h.write(duid);
+        h.finish()
+    }
+}
+
+fn kind_octet(kind: IaKind) -> u8 {
+    match kind {
+        IaKind::Na => 1,
+        IaKind::Pd => 2,
+    }
+}

@@ -1,0 +1,86 @@
+//! The network configuration as seen by one frontend: which pools are of its relationships, found by id and by
+//! address.
+
+use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::network::Network;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::words::{FrontendId, PoolId, Prefix};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An empty batch goes out after this share of the shortest autonomy.
+const EXTEND_SHARE: u32 = 20;
+/// ... and at the latest after this long.
+const EXTEND_AT_MOST: Duration = Duration::from_secs(10);
+
+/// The configuration and the ways into it.
+pub(super) struct Names {
+    network: Option<Arc<Network>>,
+    /// Places in `network.pools` of this frontend's pools, by id.
+    by_id: BTreeMap<PoolId, usize>,
+    /// The same by first address. Pools do not overlap.
+    by_address: Vec<(u128, usize)>,
+    extend_every: Duration,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { network: None, by_id: BTreeMap::new(), by_address: Vec::new(), extend_every: EXTEND_AT_MOST }
+    }
+}
+
+impl Names {
+    pub(super) fn set(&mut self, network: Arc<Network>, me: &FrontendId) {
+        self.by_id.clear();
+        self.by_address.clear();
+        let mut shortest = Duration::MAX;
+        for (place, pool) in network.pools.iter().enumerate() {
+            if network.relationship(pool.relationship).is_some_and(|r| r.has_partner(me)) {
+                self.by_id.insert(pool.id, place);
+                self.by_address.push((pool.geometry.first_bits(), place));
+                shortest = shortest.min(pool.autonomy);
+            }
+        }
+        self.by_address.sort_unstable();
+        self.extend_every = (shortest / EXTEND_SHARE).min(EXTEND_AT_MOST);
+        self.network = Some(network);
+    }
+
+    pub(super) fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
+    }
+
+    pub(super) fn timing(&self) -> Timing {
+        self.network.as_ref().map_or_else(Timing::default, |n| n.timing)
+    }
+
+    /// Version in use; 0 = none.
+    pub(super) fn version(&self) -> u64 {
+        self.network.as_ref().map_or(0, |n| n.version)
+    }
+
+    /// How often the session is to be extended.
+    pub(super) fn extend_every(&self) -> Duration {
+        self.extend_every
+    }
+
+    /// A pool of this frontend's relationships.
+    pub(super) fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.network.as_ref()?.pools.get(*self.by_id.get(&id)?)
+    }
+
+    /// The pool of this frontend's relationships of which this is a unit.
+    pub(super) fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
+        let after = self.by_address.partition_point(|(first, _)| *first <= prefix.bits());
+        let (_, place) = self.by_address.get(after.checked_sub(1)?)?;
+        let pool = self.network.as_ref()?.pools.get(*place)?;
+        pool.geometry.slot_of(prefix).map(|_| pool)
+    }
+
+    /// All of this frontend's pools, by id.
+    pub(super) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        let pools = self.network.as_ref().map_or(&[][..], |n| n.pools.as_slice());
+        self.by_id.values().filter_map(move |place| pools.get(*place))
+    }
+}

@@ -1,0 +1,91 @@
+//! Questions about what is known and configured. None changes anything.
+
+use super::{IaRef, Known, Leases, Owner};
+use leasehold_proto::lease::LeaseState;
+use leasehold_proto::network::Network;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::words::{BindingKey, FrontendId, LinkId, Prefix};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Bounds on what one question walks through. A binding holds more only after partitions or hostile clients.
+pub(super) const HELD_MAX: usize = 64;
+pub(super) const FREE_MAX: usize = 16;
+
+impl Leases {
+    /// The configuration in use; nothing before the store sent one.
+    #[must_use]
+    pub fn network(&self) -> Option<&Arc<Network>> {
+        self.names.network()
+    }
+
+    /// This frontend's name.
+    #[must_use]
+    pub fn frontend(&self) -> &FrontendId {
+        &self.frontend
+    }
+
+    /// Whether the load is complete. What is known while cut off is stale, but loaded.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.load.loaded
+    }
+
+    /// Whether the store answers on a connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.session.is_connected() && self.session.is_welcomed()
+    }
+
+    /// Whether there is any record of a client on a link.
+    #[must_use]
+    pub fn knows_client(&self, link: LinkId, duid: &[u8]) -> bool {
+        self.records.client_held(link, duid).is_some()
+    }
+
+    /// Every lease whose binding is this IA, in the order of prefixes, put into `out`, which is cleared. Those that
+    /// are Free are only the IA's last: they may be gone to somebody else any moment. At most 64 held and 16 free
+    /// ones are given.
+    pub fn leases_of(&self, ia: IaRef<'_>, out: &mut SmallVec<[Known; 4]>) {
+        out.clear();
+        out.extend(self.records.held(ia, HELD_MAX).map(|r| r.known()));
+        out.extend(self.records.free(ia, FREE_MAX).map(|r| r.known()));
+        out.sort_unstable_by_key(|known| known.prefix);
+    }
+
+    /// Who holds an address or prefix, or held it last, and where its lease stands; nothing when it has no record.
+    #[must_use]
+    pub fn holder_of(&self, prefix: Prefix) -> Option<(&BindingKey, LeaseState)> {
+        let at = self.records.find(prefix)?;
+        Some((self.records.binding_of(at)?, self.records.get(at)?.state()))
+    }
+
+    /// The configured pool, of this frontend's relationships, of which this is a leasable unit.
+    #[must_use]
+    pub fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
+        self.names.pool_of(prefix)
+    }
+
+    /// Whose range a leasable unit lies in.
+    #[must_use]
+    pub fn owner_of(&self, prefix: Prefix) -> Owner<'_> {
+        let range = self.names.pool_of(prefix).and_then(|pool| pool.range_of(prefix));
+        let Some(info) = range.and_then(|range| self.ranges.info(range)) else { return Owner::Nobody };
+        if info.is_owned_by(self.session.epoch) {
+            return Owner::Me;
+        }
+        match &info.frontend {
+            // A range of an older session of this frontend: nobody issues from it.
+            _ if info.closed => Owner::Closed,
+            Some(frontend) if *frontend == self.frontend && !info.owner.is_none() => Owner::Closed,
+            Some(frontend) if !info.owner.is_none() => Owner::Partner(frontend),
+            _ => Owner::Nobody,
+        }
+    }
+
+    /// The leader's last word on whether a frontend is heard; true when it never said.
+    #[must_use]
+    pub fn partner_live(&self, frontend: &FrontendId) -> bool {
+        self.live.get(frontend).copied().unwrap_or(true)
+    }
+}

@@ -1,0 +1,357 @@
+//! The session with the store: opening, resuming, what is in flight, being superseded, ending.
+//!
+//! Owns the numbers: the epoch, the sequence up, the stream position down, what was acknowledged. A connection begins
+//! with Hello; nothing else is sent before Welcome. A session that the store no longer knows is over: all that it had
+//! not told is void, since the store waited until nothing of it could be in force (R4), and another is opened. A
+//! superseded one (R6) is never opened again: it extends what it knows while its autonomy lasts and creates nothing.
+
+use super::{Leases, News};
+use leasehold_proto::session::{
+    Heartbeat, Hello, InterfaceHealth, RefusalReason, Refused, SessionBatch, ToStore, Welcome,
+};
+use leasehold_proto::time::LocalTime;
+use leasehold_proto::words::{Epoch, LogIndex, UpdateSeq};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Batches sent and not answered.
+pub(super) const IN_FLIGHT_MAX: usize = 8;
+/// Between heartbeats (design section 1).
+const HEARTBEAT_EVERY: Duration = Duration::from_millis(200);
+/// Between batches that carry nothing but an acknowledgement.
+const ACK_EVERY: Duration = Duration::from_millis(100);
+
+struct InFlight {
+    /// Before the first sending; a batch sent again keeps it.
+    first_sent: LocalTime,
+    batch: Arc<SessionBatch>,
+}
+
+/// The state of the session and of the connection that carries it.
+pub(super) struct Session {
+    connected: bool,
+    hello_due: bool,
+    welcomed: bool,
+    resend: bool,
+    pub(super) epoch: Epoch,
+    /// Every event up to here was applied.
+    pub(super) last_index: LogIndex,
+    pub(super) next_sequence: UpdateSeq,
+    pub(super) in_flight: VecInFlight,
+    /// May be said to be applied, after all earlier updates.
+    pub(super) acknowledgeable: LogIndex,
+    /// Was said.
+    acked: LogIndex,
+    /// The last event for which the store waits.
+    pub(super) need_ack: LogIndex,
+    last_sent: Option<LocalTime>,
+    /// Last batch without updates.
+    pub(super) last_bare: Option<LocalTime>,
+    /// Outcomes of batches below this prove nothing about time: they were sent before the clock was found to jump.
+    pub(super) fresh_from: UpdateSeq,
+    pub(super) superseded: bool,
+    /// The store does not extend the session any more: it is past its deadline.
+    pub(super) is_over: bool,
+    /// It has nothing left to tell: the next connection opens another.
+    open_anew: bool,
+    pub(super) stopping: bool,
+    closing: bool,
+    pub(super) stopped: bool,
+    heartbeat_at: LocalTime,
+    interfaces: Vec<InterfaceHealth>,
+    relays_heard: Vec<u128>,
+}
+
+/// Batches in flight, in the order of their numbers.
+#[derive(Default)]
+pub(super) struct VecInFlight(VecDeque<InFlight>);
+
+impl VecInFlight {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Updates in them.
+    pub(super) fn updates(&self) -> usize {
+        self.0.iter().map(|f| f.batch.updates.len()).sum()
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            connected: false,
+            hello_due: false,
+            welcomed: false,
+            resend: false,
+            epoch: Epoch::NONE,
+            last_index: LogIndex(0),
+            next_sequence: UpdateSeq(1),
+            in_flight: VecInFlight::default(),
+            acknowledgeable: LogIndex(0),
+            acked: LogIndex(0),
+            need_ack: LogIndex(0),
+            last_sent: None,
+            last_bare: None,
+            fresh_from: UpdateSeq(1),
+            superseded: false,
+            is_over: false,
+            open_anew: false,
+            stopping: false,
+            closing: false,
+            stopped: false,
+            heartbeat_at: LocalTime::ZERO,
+            interfaces: Vec::new(),
+            relays_heard: Vec::new(),
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// Hello was answered: messages can go both ways.
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    pub(super) fn is_window_full(&self) -> bool {
+        self.in_flight.len() >= IN_FLIGHT_MAX
+    }
+
+    /// The closing batch was made: nothing follows it.
+    pub(super) fn has_closed(&self) -> bool {
+        self.closing
+    }
+
+    /// A batch is in flight whose outcome will prove something about time.
+    pub(super) fn is_proof_under_way(&self) -> bool {
+        self.in_flight.0.back().is_some_and(|f| f.batch.sequence >= self.fresh_from)
+    }
+
+    /// When a batch is due to extend the session; never for one that cannot be extended.
+    pub(super) fn extend_at(&self, every: Duration) -> Option<LocalTime> {
+        if self.superseded || self.is_over {
+            return None;
+        }
+        Some(self.last_sent.map_or(LocalTime::ZERO, |at| at + every))
+    }
+
+    /// When a batch is due to acknowledge events for which the store waits.
+    pub(super) fn ack_at(&self) -> Option<LocalTime> {
+        if self.need_ack <= self.acked || self.acknowledgeable <= self.acked {
+            return None;
+        }
+        Some(self.last_bare.map_or(LocalTime::ZERO, |at| at + ACK_EVERY))
+    }
+
+    pub(super) fn sent(&mut self, now: LocalTime, batch: Arc<SessionBatch>) {
+        self.next_sequence = self.next_sequence.next();
+        self.last_sent = Some(now);
+        self.acked = self.acked.max(batch.acked_index);
+        self.closing |= batch.closing;
+        self.in_flight.0.push_back(InFlight { first_sent: now, batch });
+    }
+
+    /// The batch that an outcome is about, with the moment before its first sending. Outcomes come in order; one of
+    /// a batch that is not the first in flight was answered before, or is not this session's.
+    pub(super) fn answered(&mut self, sequence: UpdateSeq) -> Option<(LocalTime, Arc<SessionBatch>)> {
+        self.in_flight.0.front().filter(|f| f.batch.sequence == sequence)?;
+        self.in_flight.0.pop_front().map(|f| (f.first_sent, f.batch))
+    }
+
+    /// The next batch that was taken and whose answer is lost.
+    pub(super) fn take_untold(&mut self, up_to: UpdateSeq) -> Option<Arc<SessionBatch>> {
+        self.in_flight.0.front().filter(|f| f.batch.sequence <= up_to)?;
+        self.in_flight.0.pop_front().map(|f| f.batch)
+    }
+}
+
+impl Leases {
+    /// A connection to a store node is there: Hello is queued.
+    pub fn connected(&mut self, _now: LocalTime) {
+        self.session.connected = true;
+        self.session.welcomed = false;
+        self.session.hello_due = true;
+        if self.session.open_anew {
+            self.forget_session();
+        }
+    }
+
+    /// The connection is gone. What was in flight stays to be sent again.
+    pub fn disconnected(&mut self, _now: LocalTime) {
+        self.session.connected = false;
+        self.session.welcomed = false;
+        self.session.hello_due = false;
+        self.lookups.clear();
+    }
+
+    /// Moves to `out` what is to be sent now: Hello, batches sent again and new ones (bounded in number and size),
+    /// look-ups, a heartbeat when due. To be called after anything else was, and at [`Leases::next_deadline`].
+    /// `now` must be read before the messages are handed to the connection.
+    pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
+        self.work();
+        if std::mem::take(&mut self.session.hello_due) {
+            out.push(ToStore::Hello(Hello {
+                frontend: self.frontend.clone(),
+                resume_epoch: self.session.epoch,
+                resume_index: self.session.last_index,
+                loaded: self.load.loaded,
+            }));
+        }
+        if !self.session.welcomed {
+            return;
+        }
+        if std::mem::take(&mut self.session.resend) {
+            out.extend(self.session.in_flight.0.iter().map(|f| ToStore::Batch(Arc::clone(&f.batch))));
+        }
+        self.lookups.drain(out);
+        while let Some(batch) = self.next_batch(now) {
+            out.push(ToStore::Batch(batch));
+        }
+        if self.session.heartbeat_at <= now {
+            self.session.heartbeat_at = now + HEARTBEAT_EVERY;
+            out.push(ToStore::Heartbeat(Heartbeat {
+                epoch: self.session.epoch,
+                network_version: self.names.version(),
+                dirty_leases: self.unacknowledged(),
+                interfaces: self.session.interfaces.clone(),
+                relays_heard: self.session.relays_heard.clone(),
+            }));
+        }
+    }
+
+    /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while
+    /// there is neither a connection nor work left over.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<LocalTime> {
+        if self.has_work() || self.session.hello_due {
+            return Some(LocalTime::ZERO);
+        }
+        if !self.session.welcomed {
+            return None;
+        }
+        let mut at = self.session.heartbeat_at;
+        if !self.session.is_window_full() && !self.session.has_closed() && !self.session.stopping {
+            let extend = self.session.extend_at(self.names.extend_every());
+            let retry = if self.may_ask() { self.ranges.next_retry() } else { None };
+            at = [extend, self.session.ack_at(), retry].into_iter().flatten().fold(at, LocalTime::min);
+        }
+        Some(at)
+    }
+
+    /// What the next heartbeats say of this frontend's interfaces and of the relays heard of late.
+    pub fn report_health(&mut self, interfaces: Vec<InterfaceHealth>, relays_heard: Vec<u128>) {
+        self.session.interfaces = interfaces;
+        self.session.relays_heard = relays_heard;
+    }
+
+    /// Clean stop: nothing new is promised from now on; what is dirty is told, then all ranges are given back with
+    /// a closing batch, after which nothing of this session is waited for.
+    pub fn begin_stop(&mut self, _now: LocalTime) {
+        self.session.stopping = true;
+    }
+
+    /// The closing batch was acknowledged, or there is no session that could have anything to close.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let has_session = !self.session.epoch.is_none();
+        self.session.stopping && (self.session.stopped || (!has_session && self.dirty.is_empty()))
+    }
+
+    /// Local time was found not to have run evenly (design section 4): nothing is promised, and nothing computed is
+    /// sent, until the store answered a batch made after this.
+    pub fn clock_jumped(&mut self, _now: LocalTime) {
+        self.clock.forget();
+        self.autonomy.forget();
+        self.session.fresh_from = self.session.next_sequence;
+    }
+
+    pub(super) fn take_welcome(&mut self, now: LocalTime, welcome: &Welcome, news: &mut Vec<News>) {
+        if !self.session.connected {
+            return;
+        }
+        self.session.welcomed = true;
+        self.session.resend = true;
+        self.session.heartbeat_at = now;
+        if welcome.epoch != self.session.epoch {
+            self.forget_session();
+            self.session.epoch = welcome.epoch;
+        }
+        if !welcome.resumed {
+            self.untold_outcomes(now, welcome.applied_sequence);
+            self.load.begin(self.records.len() > 0);
+            self.session.last_index = welcome.index;
+        }
+        if let Some(network) = &welcome.network {
+            self.take_network(network, news);
+        }
+    }
+
+    pub(super) fn take_refusal(&mut self, refused: &Refused, news: &mut Vec<News>) {
+        self.session.welcomed = false;
+        match refused.reason {
+            RefusalReason::Superseded => self.superseded(news),
+            RefusalReason::UnknownSession if !self.session.superseded => self.forget_session(),
+            _ => {}
+        }
+        news.push(News::ConnectionRefused(refused.clone()));
+    }
+
+    /// R6: from now on nothing is created.
+    pub(super) fn superseded(&mut self, news: &mut Vec<News>) {
+        if !self.session.superseded {
+            self.session.superseded = true;
+            news.push(News::Superseded);
+        }
+    }
+
+    /// A session past its deadline, with everything told and answered, is to be followed by another.
+    pub(super) fn note_session_over(&mut self, news: &mut Vec<News>) {
+        let s = &mut self.session;
+        if s.is_over && !s.open_anew && !s.superseded && s.in_flight.is_empty() && self.dirty.is_empty() {
+            s.open_anew = true;
+            news.push(News::SessionOver);
+        }
+    }
+
+    /// Leases of which the store was told nothing, or has not answered.
+    pub(super) fn unacknowledged(&self) -> u64 {
+        (self.dirty.len() + self.session.in_flight.updates()) as u64
+    }
+
+    /// The session is over: nothing that it promised is in force any more, nothing is owned, nothing is known.
+    fn forget_session(&mut self) {
+        let old = std::mem::replace(&mut self.records, super::records::Records::new(self.key));
+        if old.len() > 0 {
+            self.graveyard.push(old);
+        }
+        self.dirty.forget();
+        self.ranges.forget(self.names.pools());
+        self.load.forget();
+        self.lookups.clear();
+        self.clock.forget();
+        self.autonomy.forget();
+        let s = std::mem::take(&mut self.session);
+        self.session = Session {
+            connected: s.connected,
+            hello_due: s.hello_due,
+            welcomed: s.welcomed,
+            resend: s.resend,
+            superseded: s.superseded,
+            stopping: s.stopping,
+            stopped: s.stopped,
+            heartbeat_at: s.heartbeat_at,
+            interfaces: s.interfaces,
+            relays_heard: s.relays_heard,
+            ..Session::default()
+        };
+    }
+}

@@ -1,0 +1,168 @@
+//! A frontend process put together: engine, packet thread, watch over interfaces, session with the store.
+//!
+//! Owns what runs in which thread, start, clean stop, and the words for people about both. Refuses to decide about
+//! leases (the engine does), to read files, to install signal handlers and to set up logging (the `leasehold` command
+//! does). In: a [`FrontendConfig`]. Out: [`Running`].
+//!
+//! Threads: `packets` runs the engine between receiving and sending; `interfaces` looks at the interfaces once a
+//! second; one tokio worker keeps the session. They meet in queues that the packet thread never waits for.
+//! Invariants: a frontend that finds no store starts all the same; one that loses it serves on; a clean stop tells the
+//! store everything or says that it could not, within [`STOP_WITHIN`].
+//! Source: FO-904 (service without the store), design section 3.
+
+mod config;
+mod error;
+mod handler;
+mod health;
+mod reporter;
+mod running;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{FrontendConfig, FrontendInterface};
+pub use error::StartError;
+pub use handler::EngineHandler;
+pub use running::{FrontendStatus, Running, STOP_WITHIN, Stopped};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leasehold_proto::identity::Role;
+use leasehold_proto::tls::{Security, endpoint};
+use tokio::sync::watch;
+
+use crate::engine::{Engine, Limits, Settings};
+use crate::io::interfaces::SCAN_PERIOD;
+use crate::io::{
+    InterfaceConfig, InterfaceWatch, PacketLoop, PacketStats, ServerSocket, SocketConfig, Waker,
+};
+use crate::session::{SessionConfig, SessionState, inbox, keep};
+
+/// Pause before a session task that panicked, a bug, is started again.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// Starts frontends.
+#[derive(Debug)]
+pub struct FrontendProcess;
+
+impl FrontendProcess {
+    /// Starts a frontend; on return its socket is open and its interfaces were looked at once. It needs no store to
+    /// start. May be called within a tokio runtime or without one: it brings its own.
+    ///
+    /// # Errors
+    /// [`StartError`], in words for the operator; nothing is left running.
+    pub fn start(config: FrontendConfig) -> Result<Running, StartError> {
+        check(&config)?;
+        let mut hash_key = [0; 16];
+        match config.hash_key {
+            Some(key) => hash_key = key,
+            None => getrandom::fill(&mut hash_key).map_err(StartError::Entropy)?,
+        }
+        let local = SocketConfig { local: config.listen, ..SocketConfig::default() };
+        let socket = Arc::new(ServerSocket::open(&local)?);
+        let waker = Waker::new()?;
+        // A socket bound to one address hears no multicast: its interfaces are watched, and not joined.
+        let hears_multicast = config.listen.ip().is_unspecified();
+        let interfaces = config.interfaces.iter().map(|interface| InterfaceConfig {
+            name: interface.name.clone(),
+            clients: interface.link.is_some() && hears_multicast,
+            site: interface.relays && hears_multicast,
+        });
+        let watch_over = InterfaceWatch::start(Arc::clone(&socket), interfaces.collect(), waker.clone())?;
+        let table = watch_over.table();
+        let address = socket.local_addr();
+        let stats = Arc::new(PacketStats::default());
+        let (session_inbox, from_session) = inbox(waker.clone());
+        let (orders, orders_taken) = std::sync::mpsc::channel();
+        let (alive, ended) = watch::channel(());
+        let engine =
+            Engine::new(Settings { frontend: config.frontend.clone(), hash_key, limits: Limits::default() });
+        let handler = EngineHandler::new(handler::Parts {
+            engine,
+            interfaces: config.interfaces.clone(),
+            table: Arc::clone(&table),
+            stats: Arc::clone(&stats),
+            from_session,
+            orders: orders_taken,
+            _alive: alive,
+        });
+        let watch_thread = watch_over.spawn(SCAN_PERIOD)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("session")
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        let packets = PacketLoop {
+            socket,
+            interfaces: Arc::clone(&table),
+            waker: waker.clone(),
+            stats: Arc::clone(&stats),
+        };
+        let packets = match packets.spawn(handler) {
+            Ok(packets) => packets,
+            Err(error) => {
+                // Not the ordinary drop, which panics within another runtime.
+                runtime.shutdown_background();
+                return Err(error.into());
+            }
+        };
+        let (state, session) = watch::channel(SessionState::Searching { problem: None });
+        let session_config =
+            SessionConfig { cluster: config.cluster, stores: config.stores, security: config.security };
+        runtime.spawn(keep_keeping(session_config, session_inbox, state));
+        tracing::info!(frontend = %config.frontend, %address, "this frontend is up, and looks for the store");
+        Ok(Running::new(running::Parts {
+            address,
+            orders,
+            waker,
+            packets,
+            watch: watch_thread,
+            runtime,
+            session,
+            table,
+            stats,
+            ended,
+        }))
+    }
+}
+
+/// Runs the session's task; a panic in it, a bug, costs the connection and not the session.
+async fn keep_keeping(
+    config: SessionConfig,
+    inbox: crate::session::Inbox,
+    state: watch::Sender<SessionState>,
+) {
+    loop {
+        let task = tokio::spawn(keep(config.clone(), inbox.clone(), state.clone()));
+        match task.await {
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "a bug: the session's task panicked; it is started again");
+                tokio::time::sleep(AFTER_PANIC).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+fn check(config: &FrontendConfig) -> Result<(), StartError> {
+    if config.stores.is_empty() {
+        return Err(StartError::NoStore);
+    }
+    for store in &config.stores {
+        endpoint(&store.address)?;
+    }
+    let Security::Mutual(tls) = &config.security else { return Ok(()) };
+    let material = tls.current();
+    let found = material.identity();
+    let fits = found.cluster() == config.cluster
+        && found.role() == Role::Frontend
+        && found.name() == config.frontend.as_str();
+    if fits {
+        Ok(())
+    } else {
+        let wanted = format!("leasehold://{}/{}/{}", config.cluster, Role::Frontend, config.frontend);
+        Err(StartError::WrongCertificate { wanted, found: found.to_string() })
+    }
+}

@@ -1,0 +1,87 @@
+//! The deterministic simulation: many seeds of the two cores with crashes, partitions and loss, judged by what Replies
+//! promised; and sabotage, which the judge must find.
+//!
+//! `LEASEHOLD_SIM_SEED=n` runs one seed and prints its trace if it fails; `LEASEHOLD_SIM_SEEDS=n` runs so many.
+
+use leasehold_tests::sim::{Failure, Flavour, Plan, Report, Sabotage, run};
+
+/// Seeds run when nothing else is asked for: about a minute on one core.
+const SEEDS: u64 = 300;
+/// Seeds among which a sabotage must be found.
+const SABOTAGE_SEEDS: u64 = 40;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number of seeds or a seed"))
+}
+
+#[test]
+fn no_address_has_two_owners_whatever_breaks() {
+    let seeds: Vec<u64> = match number("LEASEHOLD_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("LEASEHOLD_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+    };
+    let mut total = Report::empty();
+    let mut failures: Vec<Box<Failure>> = Vec::new();
+    for seed in seeds {
+        match run(&Plan::draw(seed)) {
+            Ok(report) => total.add(&report),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    println!("simulation: {total}");
+    for failure in &failures {
+        println!("seed {} at {:?}: {}", failure.seed, failure.at, failure.violation);
+    }
+    if let Some(first) = failures.first() {
+        panic!("{first}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..3 {
+        let plan = Plan::draw(seed);
+        assert_eq!(run(&plan).ok(), run(&plan).ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn without_faults_nobody_loses_a_lease() {
+    for (seed, flavour) in (100..).zip(Flavour::ALL) {
+        let report =
+            run(&Plan::of(seed, flavour, Sabotage::None).without_faults()).unwrap_or_else(|f| panic!("{f}"));
+        assert!(report.counts.renewals > 100, "{flavour:?}: {report}");
+        assert_eq!(report.counts.lost_by_silence, 0, "{flavour:?}");
+    }
+}
+
+/// Runs seeds until the judge finds what is wrong.
+fn found(flavour: Flavour, sabotage: Sabotage) -> Box<Failure> {
+    (0..SABOTAGE_SEEDS)
+        .find_map(|seed| run(&Plan::of(seed, flavour, sabotage)).err())
+        .unwrap_or_else(|| panic!("{sabotage:?} was not found in {SABOTAGE_SEEDS} seeds"))
+}
+
+#[test]
+fn the_judge_finds_a_frontend_whose_clock_is_far_outside_rho() {
+    let failure = found(Flavour::Scarce, Sabotage::SlowFrontendClock);
+    println!("{}", failure.violation);
+}
+
+#[test]
+fn the_judge_finds_clients_that_hold_leases_for_longer_than_promised() {
+    let failure = found(Flavour::Scarce, Sabotage::SlowClientClocks);
+    assert!(failure.violation.contains("while client"), "{}", failure.violation);
+}
+
+#[test]
+fn the_judge_finds_a_frontend_that_leases_what_it_does_not_own() {
+    let failure = found(Flavour::Roomy, Sabotage::RogueFrontend);
+    println!("{}", failure.violation);
+}
+
+#[test]
+fn the_judge_finds_a_store_that_loses_committed_entries() {
+    let failure = found(Flavour::Roomy, Sabotage::ForgetfulStore);
+    println!("{}", failure.violation);
+}
