@@ -19,7 +19,6 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value in the life of a process")]
 enum Command {
     /// Run a node of the lease store.
     Store(commands::store::StoreCommand),

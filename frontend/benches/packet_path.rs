@@ -1,7 +1,7 @@
 //! What one message costs on the packet path: decode, engine and encode together, without sockets.
 //!
 //! A Solicit and a Renew of one of many known clients, and a Request of a new one. Run with
-//! `cargo bench --profile release -p leasehold-frontend --bench packet_path`. The bar for the whole exchange, kernel included, is
+//! `cargo bench -p leasehold-frontend --bench packet_path`. The bar for the whole exchange, kernel included, is
 //! a few microseconds.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

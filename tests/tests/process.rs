@@ -169,7 +169,7 @@ fn r6_a_second_frontend_with_the_same_id_supersedes_the_first_and_both_say_so() 
     // The same configuration but for the port.
     let text = std::fs::read_to_string(cluster.layout().config_file("fe-a")).unwrap();
     let (_, address) = cluster.layout().frontends()[0].clone();
-    let second = text.replace(&address.to_string(), "[::1]:0");
+    let second = text.replace(&format!("listen_port = {}", address.port()), &format!("listen_port = {}", free_udp_port()));
     assert_ne!(text, second);
     let file = folder.path().join("second.toml");
     std::fs::write(&file, second).unwrap();
@@ -191,6 +191,10 @@ fn r6_a_second_frontend_with_the_same_id_supersedes_the_first_and_both_say_so() 
     let _ = child.kill();
     let _ = child.wait();
     said.unwrap();
+}
+
+fn free_udp_port() -> u16 {
+    std::net::UdpSocket::bind("[::1]:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Starts a node that must end by itself, and returns what it said.

@@ -51,6 +51,8 @@ pub(super) struct Generator {
     pub(super) began: LocalTime,
     /// When the last exchange may have begun: the end of what is measured.
     pub(super) ended: LocalTime,
+    /// Exchanges done and new leases given until then.
+    pub(super) done_in_time: (u64, u64),
     /// How long clients that still waited when it ended had been waiting: for a new lease, for a renewal.
     pub(super) still_waiting: (Duration, Duration),
     paths: Vec<ReplyPath>,
@@ -91,6 +93,7 @@ impl Generator {
             stats: Stats::new(),
             began: LocalTime::ZERO,
             ended: LocalTime::ZERO,
+            done_in_time: (0, 0),
             still_waiting: (Duration::ZERO, Duration::ZERO),
             in_flight: 0,
             bound: 0,
@@ -316,6 +319,7 @@ impl Generator {
             }
             Stage::Running { until } if now >= until || self.progress.stop.load(Ordering::Relaxed) => {
                 self.ended = now;
+                self.done_in_time = (self.stats.exchanges_done(), self.stats.new_lease.histogram.len());
                 self.still_waiting = self.waits(now);
                 self.stage = Stage::Ending { until: now + self.plan.grace };
                 self.ready.clear();

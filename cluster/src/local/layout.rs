@@ -179,7 +179,9 @@ impl Layout {
 
     fn frontend_text(&self, name: &str, address: SocketAddrV6) -> String {
         format!(
-            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten = \"{address}\"\nstore = [{}]\n{}",
+            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten_address = \"{}\"\nlisten_port = {}\nstore = [{}]\n{}",
+            address.ip(),
+            address.port(),
             self.store_list(),
             Self::tls_text("frontend", name)
         )

@@ -277,7 +277,9 @@ impl PacketHandler for EngineHandler {
     }
 
     fn may_send(&mut self, now: LocalTime) -> bool {
-        self.parts.engine.may_send(now)
+        // A machine paused since the round began: its monotonic clock may not know, and R4 would be judged by it.
+        let paused = ClockPair::sample().drift_since(&self.clocks) > PAUSE_SUSPECTED_AFTER;
+        !paused && self.parts.engine.may_send(now)
     }
 
     fn next_deadline(&self) -> Option<LocalTime> {

@@ -226,11 +226,11 @@ impl Commits {
 
     fn note_received(&self, message: &FromStore, now: Instant) {
         let FromStore::Entry(entry) = message else { return };
-        let outcomes = entry.events.iter().filter_map(|event| match event {
+        let mut outcomes = entry.events.iter().filter_map(|event| match event {
             StoreEvent::Batch(outcome) => Some(outcome.sequence),
             _ => None,
         });
-        if let Some(latest) = outcomes.last() {
+        if let Some(latest) = outcomes.next_back() {
             let mut state = self.lock();
             state.due_since = (latest < state.last_sent).then_some(now);
         }

@@ -30,7 +30,7 @@ impl Machine {
         }
         let relationship = pool.pool.relationship;
         let record = self.leases.get(&update.prefix).cloned();
-        self.fence(epoch, pool, record.as_deref())?;
+        self.fence(epoch, update, pool, record.as_deref())?;
         match (update.kind, record) {
             (UpdateKind::Promise, None) => self.create(epoch, update, relationship, out),
             (UpdateKind::Promise, Some(record)) => {
@@ -48,9 +48,17 @@ impl Machine {
 
     /// R4: once a session is dead for certain its late updates change nothing; nor do those of a frontend that is no
     /// partner of the lease's relationship.
-    fn fence(&self, epoch: Epoch, pool: &PoolState, record: Option<&Lease>) -> Result<(), UpdateRefusal> {
+    fn fence(
+        &self,
+        epoch: Epoch,
+        update: &LeaseUpdate,
+        pool: &PoolState,
+        record: Option<&Lease>,
+    ) -> Result<(), UpdateRefusal> {
         let Some(session) = self.sessions.get(&epoch) else { return Err(UpdateRefusal::Fenced) };
-        let acked_until = record.map_or(ClusterTime::ZERO, |r| r.acked_until);
+        // What was acknowledged belongs to one holding (R2): another client's is no promise of this session.
+        let same_holding = record.filter(|r| r.binding == update.binding);
+        let acked_until = same_holding.map_or(ClusterTime::ZERO, |r| r.acked_until);
         if self.is_dead(session, pool, acked_until) {
             return Err(UpdateRefusal::Fenced);
         }

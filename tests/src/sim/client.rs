@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_secs(15);
 
 /// How a client reaches servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attachment {
+pub(super) enum Attachment {
     /// By multicast on the servers' own link.
     Direct,
     /// Through so many relays.
@@ -29,17 +29,17 @@ pub enum Attachment {
 
 /// What a client is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientPlan {
+pub(super) struct ClientPlan {
     /// How it is attached.
-    pub attachment: Attachment,
+    pub(super) attachment: Attachment,
     /// IA_NAs it wants.
-    pub addresses: u8,
+    pub(super) addresses: u8,
     /// IA_PDs it wants.
-    pub prefixes: u8,
+    pub(super) prefixes: u8,
     /// Whether it asks for Rapid Commit.
-    pub rapid_commit: bool,
+    pub(super) rapid_commit: bool,
     /// How often, of a hundred renewals, it does something else: release, decline, go away, come back.
-    pub restless: u32,
+    pub(super) restless: u32,
 }
 
 /// One IA.

@@ -215,7 +215,7 @@ impl World {
                 t2 = t2.min(or_half(ia.timers.t2_secs, 48));
             }
         }
-        self.client_goes_on(number, now, (t1, t2), no_binding);
+        self.client_goes_on(number, now, (t1, t2), no_binding, message.server_id.map(<[u8]>::to_vec));
     }
 
     #[expect(
@@ -257,11 +257,19 @@ impl World {
     }
 
     /// What follows from a Reply.
-    fn client_goes_on(&mut self, number: usize, now: LocalTime, (t1, t2): (u32, u32), no_binding: bool) {
+    fn client_goes_on(
+        &mut self,
+        number: usize,
+        now: LocalTime,
+        (t1, t2): (u32, u32),
+        no_binding: bool,
+        server: Option<Vec<u8>>,
+    ) {
         let renews = matches!(self.clients[number].doing, Doing::Renewing | Doing::Rebinding);
         let client = &mut self.clients[number];
         client.exchange = None;
         client.told_at = now;
+        client.server = server;
         if t1 != u32::MAX {
             client.t1 = now + Duration::from_secs(u64::from(t1.max(1)));
             client.t2 = now + Duration::from_secs(u64::from(t2.max(2)));

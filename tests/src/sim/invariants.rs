@@ -10,7 +10,7 @@ use leasehold_frontend::codec::IaKind as WireKind;
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind, unwrap_relay_reply};
 use leasehold_frontend::codec::wire::msg;
 use leasehold_proto::lease::{LeaseState, UpdateKind};
-use leasehold_proto::session::{BatchOutcome, SessionBatch};
+use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{BindingKey, Duid, IaKind, Iaid, LogIndex, Prefix};
 use leasehold_store::machine::{Machine, RangeStanding, invariants};
@@ -110,6 +110,12 @@ impl World {
                 }
             }
         }
+        for refused in outcome.refused.iter().filter(|r| r.refusal == UpdateRefusal::OtherClient) {
+            let promised = batch.updates.iter().any(|u| u.prefix == refused.prefix && u.kind == UpdateKind::Promise);
+            if promised {
+                lost = Some(format!("R8: a promise of {} was refused, for another client holds it", refused.prefix));
+            }
+        }
         if machines.len() * 2 <= 1 {
             lost = Some(format!("index {index} was acknowledged and is committed nowhere"));
         }
@@ -127,8 +133,17 @@ impl World {
             .filter(|l| l.1 > now)
             .map(|l| l.0)
             .collect();
-        if held.iter().any(|prefix| self.oracle.holds(self.now, client, *prefix)) {
-            self.fail(format!("stability: client {client} holds {held:?} and was {how}"));
+        let records: Vec<String> = held
+            .iter()
+            .filter(|prefix| self.oracle.holds(self.now, client, **prefix))
+            .map(|prefix| match self.store.reference.lease(*prefix) {
+                None => format!("no record of it"),
+                Some(l) if l.binding.duid.as_bytes() == self.clients[client].duid => format!("own {}", l.state.name()),
+                Some(l) => format!("other's {}", l.state.name()),
+            })
+            .collect();
+        if !records.is_empty() {
+            self.fail(format!("stability: {records:?} client {client} holds {held:?} and was {how}"));
         }
     }
 

@@ -77,11 +77,6 @@ impl Oracle {
     pub(super) fn holds(&self, now: Nanos, client: usize, prefix: Prefix) -> bool {
         self.holdings.iter().any(|h| h.holder.client == client && h.prefix == prefix && h.until > now)
     }
-
-    /// Holdings in force.
-    pub(super) fn in_force(&self, now: Nanos) -> usize {
-        self.holdings.iter().filter(|h| h.until > now).count()
-    }
 }
 
 fn seconds(at: Nanos) -> f64 {

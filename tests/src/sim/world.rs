@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Lines of trace kept.
-const TRACE_MAX: usize = 600;
+const TRACE_MAX: usize = 4000;
 /// Steps after which a run is called stuck: a hundred times what a run takes.
 const STEPS_MAX: u64 = 200_000_000;
 

@@ -83,7 +83,9 @@ impl Client {
         let after = now.saturating_since(retry.first_at());
         let offer = message.kind == ServerMessageKind::Advertise;
         let rapid = self.phase == Phase::Soliciting && message.rapid_commit && behaviour.rapid_commit;
-        if offer != (self.phase == Phase::Soliciting) && !(rapid && !offer) {
+        let solicits = self.phase == Phase::Soliciting;
+        let fits = if offer { solicits } else { !solicits || rapid };
+        if !fits {
             return Err(Fault::Kind);
         }
         let refused = message.status.map(|status| status.code).filter(|code| *code != status::SUCCESS);

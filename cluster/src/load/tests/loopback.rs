@@ -144,29 +144,3 @@ fn a_cycle_gives_each_client_many_leases() {
     assert!(report.passed, "{report}");
     assert!(report.latency["release_reply"].count > 90);
 }
-
-#[test]
-fn zz_temp_speed() {
-    let responder = Responder::start(Server::new(Quirk::None), 0);
-    let mut p = Plan { cycle: true, in_flight: Some(256), ..plan(&[&responder], 20000) };
-    p.behaviour.prefixes = false;
-    p.duration = Duration::from_secs(4);
-    let run = Run::start(p).unwrap();
-    std::thread::sleep(Duration::from_secs(3));
-    for e in std::fs::read_dir("/proc/self/task").unwrap() {
-        let e = e.unwrap().path().join("stat");
-        println!(
-            "{}",
-            std::fs::read_to_string(e)
-                .unwrap()
-                .split_whitespace()
-                .enumerate()
-                .filter(|(i, _)| [1, 13, 14].contains(i))
-                .map(|(_, x)| x.to_owned())
-                .collect::<Vec<_>>()
-                .join(" ")
-        );
-    }
-    println!("{:?}", run.snapshot());
-    println!("{}", run.join().unwrap().report);
-}

@@ -7,13 +7,18 @@ use leasehold_proto::session::{StoreEvent, ToStore};
 use leasehold_proto::words::{Epoch, Prefix};
 
 use super::client::Client;
-use super::store::Script;
+use super::store::{FIRST_EPOCH, Script};
 use super::*;
 use crate::codec::reply::ServerMessageKind;
 use crate::codec::wire::msg;
 use crate::process::Stopped;
 use crate::session::SessionState;
 use crate::session::tests::fake_store::FakeStore;
+
+fn all_is_told(status: &FrontendStatus) -> bool {
+    let leases = &status.engine.leases;
+    leases.is_connected && leases.dirty_leases + leases.updates_in_flight == 0
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_lease_is_given_at_once_told_to_the_store_and_all_is_told_before_a_clean_stop() {
@@ -32,11 +37,8 @@ async fn a_lease_is_given_at_once_told_to_the_store_and_all_is_told_before_a_cle
     };
     let told = store.hear("the lease in a batch", told).await;
     assert_eq!(told, (Prefix::address(lease.address.to_bits()), UpdateKind::Promise));
-    until("nothing is dirty", &running, |status| {
-        let leases = &status.engine.leases;
-        leases.known_leases == 1 && leases.dirty_leases + leases.updates_in_flight == 0
-    })
-    .await;
+    let status = until("nothing is dirty", &running, all_is_told).await;
+    assert_eq!(status.engine.leases.known_leases, 1);
     let relays = |message: &ToStore| match message {
         ToStore::Heartbeat(heartbeat) => heartbeat.relays_heard.first().copied(),
         _ => None,
@@ -60,22 +62,36 @@ async fn fo_904_a_frontend_without_its_store_goes_on_and_tells_it_later() {
     until_serving(&running).await;
     let client = Client::of(running.local_addr(), 1).await;
     let lease = client.request(&client.solicit().await).await;
-    drop(store);
+    let ledger = store.crash().await;
     until("the loss is noticed", &running, |s| matches!(s.session, SessionState::Searching { .. })).await;
-    let renewed = client.renew(&lease).await;
-    assert_eq!(renewed.address, lease.address);
+    assert_eq!(client.renew(&lease).await.address, lease.address);
     let other = Client::of(running.local_addr(), 2).await;
     let new = other.request(&other.solicit().await).await;
     assert_ne!(new.address, lease.address);
     let status = until("the new lease is dirty", &running, |s| s.engine.leases.dirty_leases >= 1).await;
     assert!(!status.engine.leases.is_connected);
-    // A store that knows nothing of the session opens another, which learns and tells anew.
-    let mut back = Script::start_on(FakeStore::start_at(address.parse().unwrap()).await);
-    let hello = |message: &ToStore| match message {
-        ToStore::Hello(hello) => Some(hello.resume_epoch),
+    let mut back = Script::start_with(FakeStore::start_at(address.parse().unwrap()).await, ledger);
+    let told = |message: &ToStore| match message {
+        ToStore::Batch(batch) => {
+            batch.updates.iter().any(|u| u.prefix.bits() == new.address.to_bits()).then_some(())
+        }
         _ => None,
     };
-    assert_eq!(back.hear("Hello", hello).await, Epoch(101), "it asks for its session");
+    back.hear("the lease given meanwhile", told).await;
+    let status = until("nothing is dirty", &running, all_is_told).await;
+    assert_eq!(status.engine.leases.known_leases, 2);
+    assert_eq!(status.engine.leases.epoch, FIRST_EPOCH, "the session was resumed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_store_that_knows_nothing_of_the_session_gets_a_new_one() {
+    let store = Script::start().await;
+    let address = store.address.clone();
+    let running = start(&address);
+    until_serving(&running).await;
+    store.crash().await;
+    let _other = Script::start_on(FakeStore::start_at(address.parse().unwrap()).await, 201);
+    until("the new session", &running, |status| status.engine.leases.epoch == Epoch(201)).await;
     until_serving(&running).await;
 }
 
@@ -95,12 +111,9 @@ async fn fo_906_a_broken_connection_costs_no_update() {
         _ => None,
     };
     store.hear("the lease in a batch", told).await;
-    let status = until("nothing is dirty", &running, |status| {
-        let leases = &status.engine.leases;
-        leases.known_leases == 1 && leases.dirty_leases + leases.updates_in_flight == 0
-    })
-    .await;
-    assert_eq!(status.engine.leases.epoch, Epoch(101), "the session was resumed");
+    let status = until("nothing is dirty", &running, all_is_told).await;
+    assert_eq!(status.engine.leases.known_leases, 1);
+    assert_eq!(status.engine.leases.epoch, FIRST_EPOCH, "the session was resumed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

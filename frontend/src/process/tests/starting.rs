@@ -16,7 +16,7 @@ async fn a_frontend_starts_without_a_store_and_serves_as_soon_as_there_is_one() 
     let running = start(&address);
     let searching = |s: &FrontendStatus| matches!(s.session, SessionState::Searching { problem: Some(_) });
     until("it says what is wrong", &running, searching).await;
-    let _store = Script::start_on(FakeStore::start_at(address.parse().unwrap()).await);
+    let _store = Script::start_on(FakeStore::start_at(address.parse().unwrap()).await, 1);
     let client = Client::of(running.local_addr(), 1).await;
     let offer = client.solicit_until_answered().await;
     assert!(offer.valid_secs > 0);

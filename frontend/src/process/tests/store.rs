@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use leasehold_proto::network::{Network, fill_defaults};
 use leasehold_proto::session::{
-    BatchOutcome, FromStore, LoadChunk, RangeRecord, SessionBatch, StoreEvent, StreamEntry, ToStore, Welcome,
+    BatchOutcome, FromStore, LoadChunk, RangeRecord, RefusalReason, Refused, SessionBatch, StoreEvent,
+    StreamEntry, ToStore, Welcome,
 };
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::{Epoch, FrontendId, LogIndex, RangeId, UpdateSeq};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::session::tests::fake_store::{Call, FakeStore};
 use crate::session::tests::soon;
+
+/// The first session of a store that was started by [`Script::start`].
+pub(super) const FIRST_EPOCH: Epoch = Epoch(101);
 
 /// A running script. Dropping it ends the store as a crash would.
 pub(super) struct Script {
@@ -24,6 +28,7 @@ pub(super) struct Script {
     pub(super) extends: Arc<AtomicBool>,
     heard: mpsc::UnboundedReceiver<ToStore>,
     say: mpsc::UnboundedSender<Act>,
+    ledger: Arc<Mutex<Ledger>>,
     task: JoinHandle<()>,
 }
 
@@ -34,7 +39,7 @@ enum Act {
 }
 
 /// What the store keeps, connections or not.
-struct Ledger {
+pub(super) struct Ledger {
     epoch: Epoch,
     applied: UpdateSeq,
     index: LogIndex,
@@ -45,28 +50,52 @@ struct Ledger {
 
 impl Script {
     pub(super) async fn start() -> Self {
-        Self::start_on(FakeStore::start().await)
+        Self::start_on(FakeStore::start().await, FIRST_EPOCH.0)
     }
 
-    pub(super) fn start_on(mut store: FakeStore) -> Self {
-        let (tell, heard) = mpsc::unbounded_channel();
-        let (say, mut to_say) = mpsc::unbounded_channel();
-        let extends = Arc::new(AtomicBool::new(true));
-        let address = store.address.clone();
-        let mut ledger = Ledger {
-            epoch: Epoch(100),
+    /// A store that knows no session; the first that it opens is that many.
+    pub(super) fn start_on(store: FakeStore, first_epoch: u64) -> Self {
+        let ledger = Ledger {
+            epoch: Epoch(first_epoch - 1),
             applied: UpdateSeq(0),
             index: LogIndex(10),
             next_slice: 0,
             history: Vec::new(),
-            extends: Arc::clone(&extends),
+            extends: Arc::new(AtomicBool::new(true)),
         };
+        Self::start_with(store, ledger)
+    }
+
+    /// A store that knows what another one knew.
+    pub(super) fn start_with(mut store: FakeStore, ledger: Ledger) -> Self {
+        let (tell, heard) = mpsc::unbounded_channel();
+        let (say, mut to_say) = mpsc::unbounded_channel();
+        let (address, extends) = (store.address.clone(), Arc::clone(&ledger.extends));
+        let ledger = Arc::new(Mutex::new(ledger));
+        let kept = Arc::clone(&ledger);
         let task = tokio::spawn(async move {
             while let Some(call) = store.next_call().await {
-                ledger.serve(call, &tell, &mut to_say).await;
+                kept.lock().await.serve(call, &tell, &mut to_say).await;
             }
         });
-        Self { address, extends, heard, say, task }
+        Self { address, extends, heard, say, ledger, task }
+    }
+
+    /// Ends the store as a crash would, but for its disk.
+    pub(super) async fn crash(self) -> Ledger {
+        let ledger = Arc::clone(&self.ledger);
+        drop(self);
+        // The task lets go of it when it has ended.
+        let free = soon("the end of the script", async {
+            loop {
+                match Arc::strong_count(&ledger) {
+                    1 => break,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        });
+        free.await;
+        Arc::into_inner(ledger).expect("the only holder, as just counted").into_inner()
     }
 
     /// The next message that fits, others passed over.
@@ -118,9 +147,15 @@ impl Ledger {
             };
             let Some(message) = message else { return };
             match &message {
+                ToStore::Hello(hello)
+                    if hello.resume_epoch != Epoch::NONE && hello.resume_epoch != self.epoch =>
+                {
+                    let (reason, detail) = (RefusalReason::UnknownSession, "never heard of it".to_owned());
+                    call.say(FromStore::Refused(Refused { reason, detail, leader_address: None })).await;
+                }
                 ToStore::Hello(hello) => {
                     let resumed = hello.resume_epoch == self.epoch && hello.loaded;
-                    if !resumed {
+                    if hello.resume_epoch == Epoch::NONE {
                         self.open();
                     }
                     call.say(self.welcome(resumed, hello.resume_index)).await;

@@ -57,7 +57,16 @@ impl FakeStore {
 
     /// Starts at an address.
     pub(crate) async fn start_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        // An earlier listener there may still be on its way out.
+        let listener = soon("a free port", async {
+            loop {
+                match TcpListener::bind(address).await {
+                    Ok(listener) => break listener,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        })
+        .await;
         let incoming = listen(listener, &Security::InsecureLoopback, Limits::default()).unwrap();
         let address = incoming.local_address().to_string();
         let (sender, calls) = mpsc::channel(16);

@@ -46,7 +46,7 @@ async fn a_frontend_that_finds_no_store_says_so_and_serves_as_soon_as_there_is_o
     let late = FakeStore::start().await;
     let address = late.address.clone();
     drop(late);
-    let mut kept = keep_with(&[address.clone()]);
+    let mut kept = keep_with(std::slice::from_ref(&address));
     let said = kept.state.wait_for(|state| matches!(state, SessionState::Searching { problem: Some(_) }));
     let said = format!("{:?}", *soon("a word on the problem", said).await.unwrap());
     assert!(said.contains(&address), "{said}");
@@ -129,7 +129,7 @@ async fn a_store_that_does_not_keep_up_is_told_from_one_that_is_gone() {
 #[tokio::test]
 async fn the_task_ends_with_the_packet_thread() {
     let store = FakeStore::start().await;
-    let Kept { from_session, task, .. } = keep_with(&[store.address.clone()]);
+    let Kept { from_session, task, .. } = keep_with(std::slice::from_ref(&store.address));
     drop(from_session);
     soon("the task's end", task).await.unwrap();
 }
