@@ -128,6 +128,9 @@ pub struct Lease {
     pub epoch: Epoch,
     /// Log index of the last change: the record's version.
     pub version: LogIndex,
+    /// Version of the last change by anybody but `epoch`; 0 when there was none in this holding. A session's late
+    /// promise must not hide from R2 what another session changed before it.
+    pub others_version: LogIndex,
     /// Rare fields.
     pub extra: Option<Arc<LeaseExtra>>,
 }

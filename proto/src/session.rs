@@ -84,6 +84,9 @@ pub struct Heartbeat {
     pub interfaces: Vec<InterfaceHealth>,
     /// Addresses of relays heard in the last minute, bounded.
     pub relays_heard: Vec<u128>,
+    /// Whether it answers its clients: all is loaded, and something may be promised. Until it says so, and when it says
+    /// so no more, its partner answers for it.
+    pub serving: bool,
 }
 
 /// One client-facing interface (RFC 7031 §4.7).

@@ -2,7 +2,6 @@
 //! 2^18 leases of one pair of frontends. Rows and events are made as in service; Raft and the disk are not in it.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};

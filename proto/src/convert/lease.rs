@@ -86,6 +86,7 @@ impl From<&Lease> for v1::Lease {
             client_last_contact_ms: lease.client_last_contact.as_millis(),
             epoch: lease.epoch.0,
             version: lease.version.0,
+            others_version: lease.others_version.0,
             relay,
             reconfigure_key,
             name,
@@ -110,6 +111,7 @@ impl TryFrom<&v1::Lease> for Lease {
             client_last_contact: ClusterTime::from_millis(raw.client_last_contact_ms),
             epoch: Epoch(raw.epoch),
             version: LogIndex(raw.version),
+            others_version: LogIndex(raw.others_version),
             extra: extra_from_wire(raw.relay.as_ref(), &raw.reconfigure_key, raw.name.as_ref())?,
         })
     }

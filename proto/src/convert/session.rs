@@ -66,6 +66,7 @@ impl From<&ToStore> for v1::FrontendMessage {
                 dirty_leases: h.dirty_leases,
                 interfaces: h.interfaces.iter().map(interface_to_wire).collect(),
                 relays_heard: h.relays_heard.iter().map(|r| r.to_be_bytes().to_vec()).collect(),
+                serving: h.serving,
             }),
             ToStore::Lookup { link, duid } => {
                 frontend_message::Body::Lookup(v1::Lookup { link: link.0, duid: duid.as_bytes().to_vec() })
@@ -109,6 +110,7 @@ impl TryFrom<&v1::FrontendMessage> for ToStore {
                 dirty_leases: h.dirty_leases,
                 interfaces: h.interfaces.iter().map(interface_from_wire).collect(),
                 relays_heard: h.relays_heard.iter().map(|r| address(r, "relay")).collect::<Result<_, _>>()?,
+                serving: h.serving,
             }),
             frontend_message::Body::Lookup(l) => {
                 Self::Lookup { link: LinkId(l.link), duid: Duid::new(&l.duid)? }

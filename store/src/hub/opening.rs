@@ -90,7 +90,11 @@ impl Hub {
             None => self.welcome_to_load(id, &session, machine),
         }
         if session.current && !session.closed {
-            self.liveness.heard(&session.frontend, now);
+            // One that goes on served before; a new one knows nothing yet and says when it serves.
+            match resume {
+                Some(_) => self.liveness.heard(&session.frontend, now),
+                None => self.liveness.lost(&session.frontend),
+            }
         }
         self.tell_partners(id);
         // A session that missed little has it at once.
@@ -143,6 +147,12 @@ impl Hub {
                 self.propose(id, purpose, Command::Session(batch));
             }
             ToStore::Heartbeat(heartbeat) if heartbeat.epoch == epoch => {
+                let current = machine.session(epoch).is_some_and(|s| s.current && !s.closed);
+                match (current, heartbeat.serving) {
+                    (true, true) => self.liveness.heard(&frontend, now),
+                    (true, false) => self.liveness.lost(&frontend),
+                    (false, _) => {}
+                }
                 stream.heartbeat = Some(heartbeat);
                 self.out.push(HubOutput::Send(id, FromStore::HeartbeatAnswer { log_index: sent }));
             }
@@ -157,11 +167,7 @@ impl Hub {
                     RefusalReason::Protocol,
                     "the message is of another session than the connection",
                 );
-                return;
             }
-        }
-        if machine.session(epoch).is_some_and(|s| s.current && !s.closed) {
-            self.liveness.heard(&frontend, now);
         }
     }
 

@@ -108,8 +108,7 @@ impl Machine {
         let mut ended = lease.as_ref().clone();
         ended.state = next;
         ended.state_since = self.time;
-        ended.epoch = Epoch::NONE;
-        ended.version = self.applied;
+        self.stamp(&mut ended, Epoch::NONE);
         self.counters.expired += u64::from(next == LeaseState::Expired);
         let told = Arc::new(ended.clone());
         self.put_lease(ended, relationship);

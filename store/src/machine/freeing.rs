@@ -132,8 +132,7 @@ impl Machine {
         freed.state = leasehold_proto::lease::LeaseState::Free;
         freed.state_since = self.time;
         freed.acked_until = ClusterTime::ZERO;
-        freed.epoch = Epoch::NONE;
-        freed.version = self.applied;
+        self.stamp(&mut freed, Epoch::NONE);
         self.counters.freed += 1;
         let told = Arc::new(freed.clone());
         self.put_lease(freed, relationship);

@@ -11,7 +11,7 @@ use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::expires_at;
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{Epoch, RelationshipId};
+use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
 use std::sync::Arc;
 
 impl Machine {
@@ -109,6 +109,7 @@ impl Machine {
             client_last_contact: update.client_last_contact,
             epoch,
             version: self.applied,
+            others_version: LogIndex(0),
             extra: update.extra.clone(),
         }
     }
@@ -130,8 +131,7 @@ impl Machine {
             return Err(UpdateRefusal::OtherClient);
         }
         let mut lease = self.acknowledge(record, update);
-        lease.epoch = epoch;
-        lease.version = self.applied;
+        self.stamp(&mut lease, epoch);
         // A declined address stays in quarantine whatever its client's other partner promised meanwhile.
         let revived = matches!(record.state, LeaseState::Expired | LeaseState::Released);
         if revived {
@@ -171,12 +171,23 @@ impl Machine {
         lease
     }
 
+    /// Names who changes a record, and its new version. What anybody else changed before stays known: it would else be
+    /// hidden by a late promise of a session that has not read of it.
+    pub(super) fn stamp(&self, lease: &mut Lease, epoch: Epoch) {
+        if lease.epoch != epoch {
+            lease.others_version = lease.version;
+        }
+        lease.epoch = epoch;
+        lease.version = self.applied;
+    }
+
     /// R2: a Release or Decline is refused when another session changed the record since the version it was based on.
     fn release_refusal(epoch: Epoch, update: &LeaseUpdate, record: &Lease) -> Option<UpdateRefusal> {
         if record.binding != update.binding {
             return Some(UpdateRefusal::OtherClient);
         }
-        (record.epoch != epoch && record.version > update.base_version).then_some(UpdateRefusal::ChangedSince)
+        let by_others = if record.epoch == epoch { record.others_version } else { record.version };
+        (by_others > update.base_version).then_some(UpdateRefusal::ChangedSince)
     }
 
     fn end(
@@ -205,8 +216,7 @@ impl Machine {
             lease.state = state;
             lease.state_since = self.time;
             lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
-            lease.epoch = epoch;
-            lease.version = self.applied;
+            self.stamp(&mut lease, epoch);
             self.put_lease(lease, relationship);
         }
         self.tell_lease(update, Audience::Relationship(relationship), out);

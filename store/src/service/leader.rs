@@ -62,6 +62,8 @@ pub(super) struct Leader {
     waiting: VecDeque<AdminCommand>,
     in_flight: FuturesOrdered<BoxFuture<'static, Proposed>>,
     last_tick: LocalTime,
+    /// Raft did not take an entry: whether this node still leads is to be confirmed.
+    doubt: bool,
     leading: watch::Sender<bool>,
 }
 
@@ -82,6 +84,7 @@ impl Leader {
             waiting: VecDeque::new(),
             in_flight: FuturesOrdered::new(),
             last_tick: LocalTime::ZERO,
+            doubt: false,
             leading,
         }
     }
@@ -94,13 +97,16 @@ impl Leader {
         loop {
             let now = metrics.borrow_and_update().clone();
             let leads = now.role == NodeRole::Leader;
-            if !leads || led.is_some_and(|term| term != now.term) {
+            let doubt = std::mem::take(&mut self.doubt);
+            if !leads || doubt || led.is_some_and(|term| term != now.term) {
                 let address = if leads { None } else { now.leader.as_ref().map(|l| l.address.clone()) };
                 if led.take().is_some() || address != known_leader {
                     self.let_go(&now, address.clone());
                     known_leader = address;
                 }
-                self.refuse_waiting(&now);
+                if !leads {
+                    self.refuse_waiting(&now);
+                }
             }
             if leads && led.is_none() && self.take_over().await {
                 tracing::info!(term = now.term, "this node leads the store");
@@ -218,6 +224,8 @@ impl Leader {
         let mut outcomes = match result {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) => {
+                // A leader that lost its quorum sends its frontends away to look for another one.
+                self.doubt |= !matches!(error, ProposeError::TooLarge { .. });
                 if !origins.is_empty() {
                     tracing::info!(%error, commands = origins.len(), "an entry has no outcome");
                 }
@@ -239,7 +247,7 @@ impl Leader {
     }
 
     fn pause(&self, now: LocalTime) -> Duration {
-        let replica = lock(&self.replica);
+        let mut replica = lock(&self.replica);
         let hub = replica.hub.next_deadline().unwrap_or(LocalTime::NEVER);
         let due = match (replica.clock, replica.machine.next_due()) {
             (Some(clock), Some(due)) if self.in_flight.is_empty() => {
@@ -247,7 +255,9 @@ impl Leader {
             }
             _ => LocalTime::NEVER,
         };
-        hub.min(due).saturating_since(now).min(IDLE_MAX)
+        let pause = hub.min(due).saturating_since(now).min(IDLE_MAX);
+        replica.planned = now + pause;
+        pause
     }
 }
 

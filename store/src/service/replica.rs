@@ -32,6 +32,8 @@ pub(crate) struct Replica {
     slow_readers: u64,
     outputs: Vec<HubOutput>,
     wake: Arc<Notify>,
+    /// When the leader's task looks at the hub again by itself.
+    pub(super) planned: LocalTime,
     /// Why this node cannot go on.
     broken: watch::Sender<Option<String>>,
 }
@@ -57,6 +59,7 @@ impl Replica {
             slow_readers: 0,
             outputs: Vec::new(),
             wake,
+            planned: LocalTime::NEVER,
             broken: watch::Sender::new(None),
         }
     }
@@ -154,7 +157,8 @@ impl Replica {
             }
             self.outputs = outputs;
         }
-        if !self.proposals.is_empty() || self.hub.next_deadline() == Some(LocalTime::ZERO) {
+        let sooner = self.hub.next_deadline().is_some_and(|deadline| deadline < self.planned);
+        if !self.proposals.is_empty() || sooner {
             self.wake.notify_one();
         }
     }

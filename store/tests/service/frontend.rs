@@ -245,6 +245,7 @@ impl Frontend {
             dirty_leases: 7,
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
+            serving: true,
         };
         self.say(&ToStore::Heartbeat(heartbeat)).await;
     }
@@ -292,6 +293,16 @@ impl Frontend {
             client_last_contact: now,
             base_version: LogIndex(0),
             extra: None,
+        }
+    }
+
+    /// Reads until the store ends the connection.
+    pub(crate) async fn until_sent_away(&mut self) {
+        while let Some(connection) = self.connection.as_mut() {
+            match connection.next().await {
+                Some(message) => self.read(message),
+                None => self.connection = None,
+            }
         }
     }
 

@@ -62,7 +62,6 @@ async fn nodes_that_do_not_belong_are_refused_with_the_reason() {
     let authority = Authority::new();
     let as_frontend = authority.issue("berlin", Role::Frontend, "s9");
     let as_other = authority.issue("hamburg", Role::Store, "s9");
-    let second = authority.issue("berlin", Role::Store, "s1");
     let cluster = Cluster::start(Some(authority)).await;
 
     let mut config = cluster.config("s1");
@@ -76,16 +75,17 @@ async fn nodes_that_do_not_belong_are_refused_with_the_reason() {
     let error = StoreProcess::start(cluster.config("s1")).await.unwrap_err();
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
 
-    // A second `s1`, elsewhere, with its own certificate.
-    let mut config = cluster.config("s1");
-    let elsewhere = addresses(&["s1"])[0].address.clone();
+    // A second node of a follower's name, elsewhere, with a certificate of its own.
+    let leader = cluster.leader().await;
+    let name = cluster.nodes.iter().find(|n| n.name != leader).unwrap().name.clone();
+    let mut config = cluster.config(&name);
+    let elsewhere = addresses(&["x"])[0].address.clone();
     config.listen = elsewhere.parse().unwrap();
     config.advertise = elsewhere;
     config.data_dir = cluster.folder.path().join("second");
-    config.security = StoreSecurity::Tls(second);
     let node = StoreProcess::start(config).await.unwrap();
     let reason = failure(&node).await;
-    assert!(reason.contains("`s1` is in use by a live node"), "{reason}");
+    assert!(reason.contains(&format!("`{name}` is in use by a live node")), "{reason}");
     node.shutdown().await;
     cluster.stop().await;
 }

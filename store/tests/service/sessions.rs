@@ -86,6 +86,29 @@ async fn fo_902_fo_302_the_same_over_mutual_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fo_905_a_leader_that_lost_its_quorum_sends_its_frontends_away() {
+    let mut cluster = Cluster::start(None).await;
+    cluster.apply_network(network()).await;
+    let mut a = Frontend::new("fe-a");
+    a.ready(&cluster).await;
+    let leader = cluster.leader().await;
+    let others: Vec<String> = cluster.running.keys().filter(|n| **n != leader).cloned().collect();
+    for other in &others {
+        cluster.kill(other).await;
+    }
+    let update = a.promise(0);
+    a.send(|b| b.updates.push(update)).await;
+    a.until_sent_away().await;
+    assert!(!a.is_acknowledged(), "what no quorum has is not acknowledged");
+    for other in &others {
+        cluster.launch(other).await;
+    }
+    a.until(&cluster, "it is acknowledged by a quorum", Frontend::is_acknowledged).await;
+    assert_eq!(cluster.leases(v1::ListLeasesRequest::default()).await.len(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r6_the_newer_session_of_a_frontend_serves_and_the_older_is_told() {
     let cluster = Cluster::start(None).await;
     cluster.apply_network(network()).await;

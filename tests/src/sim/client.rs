@@ -13,6 +13,7 @@ use leasehold_frontend::codec::wire::msg;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{IaKind, Prefix};
 use rand::Rng;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A client is quiet for so long where its old messages could be misunderstood: flight, and a partner's keeping.
@@ -110,6 +111,8 @@ pub(super) struct Client {
     pub(super) hints: Vec<(IaKind, u32, Prefix)>,
     /// Slot of the frontend that answered last.
     pub(super) answered_by: Option<usize>,
+    /// What it declined, ever: to be given that again and to lose it again is nobody's fault.
+    pub(super) declined: BTreeSet<Prefix>,
     /// When a Reply was taken last.
     pub(super) told_at: LocalTime,
     turn: u64,
@@ -138,6 +141,7 @@ impl Client {
             t2: LocalTime::NEVER,
             hints: Vec::new(),
             answered_by: None,
+            declined: BTreeSet::new(),
             told_at: LocalTime::ZERO,
             turn: 0,
         }
@@ -343,6 +347,9 @@ impl World {
                 // Use of what is released or declined ends before the message is sent (RFC 9915 §18.2.7, §18.2.8).
                 for (kind, iaid, prefixes) in ias {
                     for prefix in prefixes {
+                        if message == msg::DECLINE {
+                            self.clients[number].declined.insert(prefix);
+                        }
                         self.client_drops(number, kind, iaid, prefix);
                     }
                 }

@@ -55,6 +55,8 @@ counts! {
     addresses_reused,
     /// Leases that clients lost because nobody answered before they expired.
     lost_by_silence,
+    /// Clients without all of their leases in the end: where leases are scarce, or one partner owns all ranges.
+    without_a_lease_in_the_end,
     /// Releases sent.
     releases,
     /// Declines sent.

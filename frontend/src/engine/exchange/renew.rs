@@ -129,18 +129,27 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
     if !leases.is_loaded() {
         return Standing::Doubtful(Discard::UnrecordedLease);
     }
-    // Until it is committed as free, a lease cannot have gone to another client (R2), so it is not this one's.
-    let of_other_client = leases.holder_of(prefix).is_some_and(|(_, state)| state != LeaseState::Free);
-    if of_other_client { Standing::NotTheirs } else { unrecorded(leases, prefix) }
+    match leases.holder_of(prefix) {
+        // It cannot be freed before this session has read of its end (R2), so it is not this client's.
+        Some((_, LeaseState::Active | LeaseState::Abandoned)) if leases.is_autonomous(cx.now, pool.id) => {
+            Standing::NotTheirs
+        }
+        // Of what has ended, the next holder may be known elsewhere before it is known here.
+        _ => unrecorded(cx, leases, prefix),
+    }
 }
 
 /// Judges a lease that is nobody's as far as is known here, by who could have promised it since.
-fn unrecorded(leases: &Leases, prefix: Prefix) -> Standing {
+fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing {
+    let is_autonomous = leases.pool_of(prefix).is_some_and(|pool| leases.is_autonomous(cx.now, pool.id));
     match leases.owner_of(prefix) {
-        Owner::Me => Standing::Unclaimed,
-        // Nobody may promise from a range without an owner; but cut off from the store we would not hear of a grant.
-        Owner::Nobody if leases.is_connected() => Standing::NotTheirs,
-        Owner::Nobody | Owner::Partner(_) | Owner::Closed => Standing::Doubtful(Discard::UnrecordedLease),
+        // Past the deadline it may be granted to another by now (R4).
+        Owner::Me if is_autonomous => Standing::Unclaimed,
+        // Nobody may promise from a range without an owner; but of a grant, and of what followed it, we may not have
+        // heard yet: cut off, or while the stream is behind.
+        Owner::Me | Owner::Nobody | Owner::Partner(_) | Owner::Closed => {
+            Standing::Doubtful(Discard::UnrecordedLease)
+        }
     }
 }
 
@@ -161,8 +170,10 @@ fn extend_recorded(
     match state {
         // Held, but nothing more may be promised and nothing is left: the client keeps its own timers (SV-333).
         Some(LeaseState::Active) => Standing::Doubtful(Discard::AutonomyEnded),
-        Some(LeaseState::Abandoned) => Standing::NotTheirs,
-        _ => unrecorded(leases, prefix),
+        Some(LeaseState::Abandoned | LeaseState::Reset) => Standing::NotTheirs,
+        Some(LeaseState::Free) | None => unrecorded(cx, leases, prefix),
+        // The store called its end, but has not freed it: a partner may have extended it unheard (R5).
+        Some(_) => Standing::Doubtful(Discard::UnrecordedLease),
     }
 }
 

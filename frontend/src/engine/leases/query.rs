@@ -4,7 +4,8 @@ use super::{IaRef, Known, Leases, Owner};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::network::Network;
 use leasehold_proto::pool::Pool;
-use leasehold_proto::words::{BindingKey, FrontendId, LinkId, Prefix};
+use leasehold_proto::time::{Lifetime, LocalTime};
+use leasehold_proto::words::{BindingKey, FrontendId, LinkId, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -35,6 +36,13 @@ impl Leases {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.session.is_connected() && self.session.is_welcomed()
+    }
+
+    /// Whether this session is before its autonomy deadline for a pool (R4): until then the store waits for it, so
+    /// that no lease that it knows as Active can have been freed.
+    #[must_use]
+    pub fn is_autonomous(&self, now: LocalTime, pool: PoolId) -> bool {
+        self.names.pool(pool).is_some_and(|pool| self.autonomy.allowance(now, pool) > Lifetime::ZERO)
     }
 
     /// Whether there is any record of a client on a link.

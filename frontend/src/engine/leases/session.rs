@@ -56,6 +56,8 @@ pub(super) struct Session {
     /// It has nothing left to tell: the next connection opens another.
     open_anew: bool,
     pub(super) stopping: bool,
+    /// What the last heartbeat said of serving.
+    pub(super) said_serving: bool,
     closing: bool,
     pub(super) stopped: bool,
     heartbeat_at: LocalTime,
@@ -103,6 +105,7 @@ impl Default for Session {
             is_over: false,
             open_anew: false,
             stopping: false,
+            said_serving: false,
             closing: false,
             stopped: false,
             heartbeat_at: LocalTime::ZERO,
@@ -216,16 +219,29 @@ impl Leases {
         while let Some(batch) = self.next_batch(now) {
             out.push(ToStore::Batch(batch));
         }
-        if self.session.heartbeat_at <= now {
+        let serving = self.is_serving(now);
+        let due = self.session.heartbeat_at <= now;
+        if due {
             self.session.heartbeat_at = now + HEARTBEAT_EVERY;
+        }
+        if due || serving != self.session.said_serving {
+            self.session.said_serving = serving;
             out.push(ToStore::Heartbeat(Heartbeat {
                 epoch: self.session.epoch,
                 network_version: self.names.version(),
                 dirty_leases: self.unacknowledged(),
                 interfaces: self.session.interfaces.clone(),
                 relays_heard: self.session.relays_heard.clone(),
+                serving,
             }));
         }
+    }
+
+    /// Whether this frontend answers its clients: all is loaded, and its autonomy holds for some pool. Told with each
+    /// heartbeat, at once when it changes: until it is so the partner answers.
+    fn is_serving(&self, now: LocalTime) -> bool {
+        let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
+        self.load.loaded && !self.session.stopping && !self.session.superseded && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while

@@ -44,11 +44,29 @@ fn a_new_session_is_told_of_its_partner_at_once() {
     w.pass(MS(2500));
     w.hello(id(1), "fe-a", None);
     w.commit();
+    let a = w.welcome(id(1)).epoch;
     assert_eq!(liveness_of(&w.take(id(1)), "fe-b"), [false]);
+    w.heartbeat(id(1), a);
     w.hello(id(2), "fe-b", None);
     w.commit();
     assert_eq!(liveness_of(&w.take(id(2)), "fe-a"), [true]);
-    assert_eq!(liveness_of(&w.take(id(1)), "fe-b"), [true]);
+}
+
+#[test]
+fn a_frontend_is_live_only_once_it_says_that_it_serves() {
+    let mut w = World::new();
+    w.pass(MS(2500));
+    let a = w.open(id(1), "fe-a");
+    w.hello(id(2), "fe-b", None);
+    w.commit();
+    let b = w.welcome(id(2)).epoch;
+    assert!(!is_live(&w, "fe-b"), "it loads, and can promise nothing yet");
+    w.heartbeat(id(2), b);
+    assert!(is_live(&w, "fe-b"));
+    // Past its autonomy, perhaps: the partner answers for it.
+    w.heartbeat_not_serving(id(1), a);
+    assert!(!is_live(&w, "fe-a"));
+    assert_eq!(liveness_of(&w.take(id(2)), "fe-a").last(), Some(&false));
 }
 
 #[test]

@@ -176,6 +176,7 @@ impl World {
         self.commit();
         self.turns();
         let epoch = self.welcome(id).epoch;
+        self.heartbeat(id, epoch);
         self.take(id);
         epoch
     }
@@ -203,12 +204,21 @@ impl World {
     }
 
     pub(super) fn heartbeat(&mut self, id: ConnectionId, epoch: Epoch) {
+        self.heartbeat_saying(id, epoch, true);
+    }
+
+    pub(super) fn heartbeat_not_serving(&mut self, id: ConnectionId, epoch: Epoch) {
+        self.heartbeat_saying(id, epoch, false);
+    }
+
+    fn heartbeat_saying(&mut self, id: ConnectionId, epoch: Epoch, serving: bool) {
         let heartbeat = Heartbeat {
             epoch,
             network_version: 1,
             dirty_leases: 3,
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
+            serving,
         };
         self.say(id, ToStore::Heartbeat(heartbeat));
     }

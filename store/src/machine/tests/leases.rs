@@ -129,6 +129,24 @@ fn r2_a_release_is_refused_when_the_partner_changed_the_record_since() {
     assert_eq!(lab.state(address(0x10)), LeaseState::Free);
 }
 
+/// Found by the simulation: `a`, cut off, extended and then released a lease that `b` extended meanwhile. Reconnected,
+/// it tells its old promise first, which must not hide what `b` did.
+#[test]
+fn r2_a_late_promise_does_not_hide_the_partners_change_from_a_release() {
+    let (mut lab, a, b) = partners();
+    lab.promise(a, address(0x10), 1).unwrap();
+    let seen = lab.lease(address(0x10)).version;
+    lab.promise(b, address(0x10), 1).unwrap();
+    lab.promise(a, address(0x10), 1).unwrap();
+    let mut stale = lab.update(UpdateKind::Release, address(0x10), 1);
+    stale.base_version = seen;
+    assert_eq!(lab.tell(a, stale.clone()).unwrap_err(), UpdateRefusal::ChangedSince);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Active);
+    stale.base_version = lab.lease(address(0x10)).version;
+    lab.tell(a, stale).unwrap();
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released);
+}
+
 #[test]
 fn r2_a_release_of_another_clients_lease_changes_nothing() {
     let (mut lab, a, _) = partners();

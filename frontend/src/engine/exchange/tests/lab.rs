@@ -309,6 +309,7 @@ impl Lab {
             client_last_contact: self.cluster_now(),
             epoch: Epoch(5),
             version: LogIndex(self.index + 1),
+            others_version: LogIndex(0),
             extra: None,
         }
     }

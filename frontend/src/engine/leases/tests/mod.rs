@@ -310,6 +310,7 @@ impl Bench {
             client_last_contact: self.cluster(),
             epoch: PARTNER,
             version: LogIndex(self.index),
+            others_version: LogIndex(0),
             extra: None,
         }
     }
