@@ -5,8 +5,13 @@
 
 use leasehold_tests::sim::{Failure, Flavour, Plan, Report, Sabotage, run};
 
-/// Seeds run when nothing else is asked for: about a minute on one core.
-const SEEDS: u64 = 300;
+/// Seeds run when nothing else is asked for: well below a minute on one idle core.
+const SEEDS: u64 = 400;
+/// Seeds that once found something, whatever the number above:
+/// 25: a late promise of a session hid its partner's extension from R2, and an address went to a second client;
+/// 60: a late update of a dead session was called a conflict because of another client's acknowledgement;
+/// 0, 3, 237, 252: a partner that was cut off, or behind, withdrew a lease that its client held.
+const ONCE_FOUND: [u64; 6] = [25, 60, 0, 3, 237, 252];
 /// Seeds among which a sabotage must be found.
 const SABOTAGE_SEEDS: u64 = 40;
 
@@ -38,6 +43,13 @@ fn no_address_has_two_owners_whatever_breaks() {
 }
 
 #[test]
+fn what_was_found_once_is_not_found_again() {
+    for seed in ONCE_FOUND {
+        run(&Plan::draw(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..3 {
         let plan = Plan::draw(seed);
@@ -55,33 +67,31 @@ fn without_faults_nobody_loses_a_lease() {
     }
 }
 
-/// Runs seeds until the judge finds what is wrong.
-fn found(flavour: Flavour, sabotage: Sabotage) -> Box<Failure> {
-    (0..SABOTAGE_SEEDS)
+/// Runs seeds until the oracle finds an address with two owners.
+fn two_owners_are_found(flavour: Flavour, sabotage: Sabotage) {
+    let failure = (0..SABOTAGE_SEEDS)
         .find_map(|seed| run(&Plan::of(seed, flavour, sabotage)).err())
-        .unwrap_or_else(|| panic!("{sabotage:?} was not found in {SABOTAGE_SEEDS} seeds"))
+        .unwrap_or_else(|| panic!("{sabotage:?} was not found in {SABOTAGE_SEEDS} seeds"));
+    println!("{sabotage:?}: seed {} at {:?}: {}", failure.seed, failure.at, failure.violation);
+    assert!(failure.violation.contains("was promised to client"), "{failure}");
 }
 
 #[test]
 fn the_judge_finds_a_frontend_whose_clock_is_far_outside_rho() {
-    let failure = found(Flavour::Scarce, Sabotage::SlowFrontendClock);
-    println!("{}", failure.violation);
+    two_owners_are_found(Flavour::Scarce, Sabotage::SlowFrontendClock);
 }
 
 #[test]
 fn the_judge_finds_clients_that_hold_leases_for_longer_than_promised() {
-    let failure = found(Flavour::Scarce, Sabotage::SlowClientClocks);
-    assert!(failure.violation.contains("while client"), "{}", failure.violation);
+    two_owners_are_found(Flavour::Scarce, Sabotage::SlowClientClocks);
 }
 
 #[test]
 fn the_judge_finds_a_frontend_that_leases_what_it_does_not_own() {
-    let failure = found(Flavour::Roomy, Sabotage::RogueFrontend);
-    println!("{}", failure.violation);
+    two_owners_are_found(Flavour::Roomy, Sabotage::RogueFrontend);
 }
 
 #[test]
 fn the_judge_finds_a_store_that_loses_committed_entries() {
-    let failure = found(Flavour::Roomy, Sabotage::ForgetfulStore);
-    println!("{}", failure.violation);
+    two_owners_are_found(Flavour::Scarce, Sabotage::ForgetfulStore);
 }

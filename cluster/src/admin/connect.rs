@@ -131,7 +131,7 @@ impl StoreAccess {
 fn is_passing(code: Code) -> bool {
     matches!(
         code,
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Aborted
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
     )
 }
 

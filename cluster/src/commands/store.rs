@@ -74,7 +74,7 @@ fn process(config: &StoreConfig, rejoin: bool) -> Process {
             SecurityConfig::Tls(files) => StoreSecurity::Tls(files.clone()),
             SecurityConfig::InsecureLoopback => StoreSecurity::InsecureLoopback,
         },
-        timing: Timing { heartbeat: config.raft.heartbeat, silence: config.raft.election_max },
+        timing: Timing { heartbeat: config.raft.heartbeat, silence: config.raft.silence },
         on_damage: if rejoin { OnDamage::Rejoin } else { OnDamage::Refuse },
         limits: DiskLimits::default(),
     }

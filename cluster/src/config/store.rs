@@ -30,21 +30,15 @@ pub struct StoreNode {
 pub struct RaftTiming {
     /// Between two heartbeats of the leader.
     pub heartbeat: Duration,
-    /// A follower that hears nothing for a random time of at least this stands for election.
-    pub election_min: Duration,
-    /// The upper end of that random time.
-    pub election_max: Duration,
+    /// A follower that hears nothing of the leader for a random time of three quarters of this to all of it stands for
+    /// election.
+    pub silence: Duration,
 }
 
 impl Default for RaftTiming {
-    /// Heartbeats ten times as often as a round trip of a bad network takes; elections after three to six missed:
-    /// a dead leader is replaced within a second, a slow one is not.
+    /// A dead leader is replaced within a second; one that misses three heartbeats on a bad network is not.
     fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_millis(100),
-            election_min: Duration::from_millis(300),
-            election_max: Duration::from_millis(600),
-        }
+        Self { heartbeat: Duration::from_millis(100), silence: Duration::from_millis(600) }
     }
 }
 
@@ -102,8 +96,7 @@ impl StoreConfig {
             },
             raft: RaftText {
                 heartbeat: span_text(self.raft.heartbeat),
-                election_min: span_text(self.raft.election_min),
-                election_max: span_text(self.raft.election_max),
+                silence: span_text(self.raft.silence),
             },
             log: self.log,
             tls,
@@ -211,25 +204,19 @@ fn read_raft(root: &mut Table<'_>) -> RaftTiming {
     let default = RaftTiming::default();
     let Some(mut table) = root.table("raft") else { return default };
     let heartbeat = table.parsed("heartbeat", parse_span);
-    let election_min = table.parsed("election_min", parse_span);
-    let election_max = table.parsed("election_max", parse_span);
+    let silence = table.parsed("silence", parse_span);
     let at = |field: &Option<Located<Duration>>, table: &Table<'_>| field.as_ref().map_or(table.at, |f| f.at);
     let value = |field: &Option<Located<Duration>>, default| field.as_ref().map_or(default, |f| f.value);
     let timing = RaftTiming {
         heartbeat: value(&heartbeat, default.heartbeat),
-        election_min: value(&election_min, default.election_min),
-        election_max: value(&election_max, default.election_max),
+        silence: value(&silence, default.silence),
     };
     if timing.heartbeat.is_zero() {
         table.problem(at(&heartbeat, &table), "heartbeat", "must be above 0");
     }
-    if timing.election_min < timing.heartbeat * 2 {
-        let message = format!("must be at least twice the heartbeat ({})", span_text(timing.heartbeat));
-        table.problem(at(&election_min, &table), "election_min", message);
-    }
-    if timing.election_max <= timing.election_min {
-        let message = format!("must be above election_min ({})", span_text(timing.election_min));
-        table.problem(at(&election_max, &table), "election_max", message);
+    if timing.silence <= timing.heartbeat * 4 {
+        let message = format!("must be more than four times the heartbeat ({})", span_text(timing.heartbeat));
+        table.problem(at(&silence, &table), "silence", message);
     }
     table.done();
     timing
@@ -258,6 +245,5 @@ struct StoreTableText<'c> {
 #[derive(Serialize)]
 struct RaftText {
     heartbeat: String,
-    election_min: String,
-    election_max: String,
+    silence: String,
 }

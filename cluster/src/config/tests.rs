@@ -86,8 +86,7 @@ address = "127.0.0.1:7001"
 
 [raft]
 heartbeat = "100ms"
-election_min = "300ms"
-election_max = "600ms"
+silence = "600ms"
 
 [log]
 level = "info"
@@ -123,7 +122,7 @@ address = "127.0.0.1:7003"
 level = "loud"
 [raft]
 heartbeat = "200"
-election_min = "100ms"
+silence = "300ms"
 "#;
     assert_eq!(
         errors(text),
@@ -135,7 +134,7 @@ etc/leasehold.toml:13: store.node[1].address: `10.0.0.2:7001` is not a loopback 
 etc/leasehold.toml:15: store.node[3].name: `s2` is listed twice: names are unique
 etc/leasehold.toml:18: log.level: `loud` is not a level: use error, warn, info, debug or trace
 etc/leasehold.toml:20: raft.heartbeat: `200` is not a span of time: write a whole number and a unit, as 500ms, 90s, 15m, 2h or 1d
-etc/leasehold.toml:21: raft.election_min: must be at least twice the heartbeat (100ms)"
+etc/leasehold.toml:21: raft.silence: must be more than four times the heartbeat (100ms)"
     );
 }
 

@@ -25,14 +25,28 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often in a row the others must name a leader of this node's own name before it is believed: two and a half
+/// seconds, far longer than they take to notice a leader's death.
+const NAME_LEADS_TURNS: u32 = 5;
 
 /// Runs until this node votes, or stops for a reason that trying again does not mend.
 pub(crate) async fn run<R: Replicated>(inner: Arc<Inner<R>>) {
     let mut pause = FIRST_PAUSE;
     let mut said = String::new();
+    let mut name_leads = 0;
     // Unbounded on purpose: a node waits for its cluster as long as it takes.
     while !metrics::now(&inner.raft).is_voter() {
-        match turn(&inner).await {
+        let turn = turn(&inner).await;
+        name_leads = if matches!(turn, Ok(Turn::NameLeads)) { name_leads + 1 } else { 0 };
+        match turn {
+            Ok(Turn::NameLeads) if name_leads < NAME_LEADS_TURNS => {}
+            Ok(Turn::NameLeads) => {
+                let name = &inner.config.name;
+                inner.stop.because(format!(
+                    "the name `{name}` is in use by a live node, which leads the cluster: give this node another name, or stop the other one"
+                ));
+                return;
+            }
             Ok(Turn::Progress) => pause = FIRST_PAUSE,
             Ok(Turn::Wait(why)) => {
                 if why != said {
@@ -53,6 +67,8 @@ pub(crate) async fn run<R: Replicated>(inner: Arc<Inner<R>>) {
 enum Turn {
     Progress,
     Wait(String),
+    /// Another incarnation of this node's name leads, so they say.
+    NameLeads,
 }
 
 type Answers = Vec<(NodeAddress, Result<v1::RaftProbeAnswer, Status>)>;
@@ -121,6 +137,10 @@ async fn meet<R: Replicated>(
         Some(leader) => NodeAddress { name: leader.name.clone(), address: leader.address.clone() },
         None => node.clone(),
     };
+    if leader.name == inner.config.name {
+        // Not to be asked: under this name, this node would reach itself.
+        return Ok(Turn::NameLeads);
+    }
     let own = inner
         .config
         .own_address()

@@ -177,7 +177,9 @@ impl World {
             };
             if ia.status.is_some_and(|s| s.code == status::NO_BINDING) {
                 no_binding = true;
-                self.judge_withdrawn(number, mine, "told that it has no binding");
+                let held: Vec<Prefix> =
+                    self.clients[number].associations[mine].leases.iter().map(|l| l.0).collect();
+                self.judge_withdrawn(number, &held, "told that it has no binding");
             }
             if ia.timers.t1_secs > ia.timers.t2_secs {
                 self.fail(format!(
@@ -201,7 +203,7 @@ impl World {
                             .iter()
                             .any(|l| l.0 == prefix && l.1 > now)
                     {
-                        self.judge_withdrawn(number, mine, "told to stop using what it holds");
+                        self.judge_withdrawn(number, &[prefix], "told to stop using it");
                     }
                     self.client_drops(number, kind, iaid, prefix);
                     continue;

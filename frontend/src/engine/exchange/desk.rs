@@ -7,7 +7,7 @@
 
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
 use super::context::{Context, named};
-use super::parked::{Parking, Taken, Waiting};
+use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
 use super::plan::Plan;
 use super::pools::{LinkAt, RelationshipAt, Topology};
 use super::server::{self, Speaker};
@@ -86,23 +86,29 @@ impl<S: ReplySink> Desk<'_, S> {
 
     /// Answers what was left to a partner that is not live.
     pub(in crate::engine) fn partner_down(&mut self, partner: &FrontendId) {
-        let kept_for = |waiting: &Waiting| matches!(waiting, Waiting::Partner(other) if other == partner);
-        self.answer_kept(Occasion::PartnerDown, kept_for);
+        self.release(Releasing::Partner(partner.clone()));
     }
 
     /// Answers what waited for a look-up of this client.
     pub(in crate::engine) fn looked_up(&mut self, link: LinkId, duid: &[u8]) {
         let client = client_key(self.exchange.message_hash, link, duid);
-        self.answer_kept(Occasion::LookedUp, |waiting| *waiting == Waiting::LookUp(client));
+        for serial in self.exchange.parked.serials() {
+            let waits = |waiting: &Waiting| *waiting == Waiting::LookUp(client);
+            if let Some(taken) = self.exchange.parked.take_if(serial, waits) {
+                self.answer_taken(taken, Occasion::LookedUp);
+            }
+        }
     }
 
     /// Answers all that waited for a look-up: everything is known now.
     pub(in crate::engine) fn loaded(&mut self) {
-        self.answer_kept(Occasion::LookedUp, |waiting| matches!(waiting, Waiting::LookUp(_)));
+        self.release(Releasing::LookUps);
     }
 
-    /// Answers messages whose look-up takes too long, and drops those that the partner was left with.
+    /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
+    /// partner was left with.
     pub(in crate::engine) fn turn(&mut self) {
+        self.answer_released();
         while let Some(taken) = self.exchange.parked.take_due(self.now) {
             match taken.waiting {
                 Waiting::Partner(_) => {
@@ -114,11 +120,32 @@ impl<S: ReplySink> Desk<'_, S> {
         }
     }
 
-    fn answer_kept(&mut self, occasion: Occasion, fits: impl Fn(&Waiting) -> bool) {
-        // The walk is over what was kept when it began: answering may keep messages anew.
-        for serial in self.exchange.parked.serials() {
-            if let Some(taken) = self.exchange.parked.take_if(serial, &fits) {
-                self.answer_taken(taken, occasion);
+    /// Kept messages are to be answered, those kept until now: answering may keep messages anew.
+    fn release(&mut self, what: Releasing) {
+        let serials = self.exchange.parked.serials();
+        self.exchange.releasing.push_back((what, serials));
+        self.answer_released();
+    }
+
+    /// Answers released messages, the latest first: the earlier ones have most likely been answered by the partner
+    /// while it lived. No more at once than [`RELEASED_PER_TURN_MAX`]: thousands may have been kept, and what one batch
+    /// of replies has no room for would be lost, which costs a client its retransmission time (10 s for a Renew).
+    fn answer_released(&mut self) {
+        let mut answered = 0;
+        while let Some((what, mut serials)) = self.exchange.releasing.pop_front() {
+            let occasion = match what {
+                Releasing::Partner(_) => Occasion::PartnerDown,
+                Releasing::LookUps => Occasion::LookedUp,
+            };
+            while let Some(serial) = serials.next_back() {
+                if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| what.fits(waiting)) {
+                    self.answer_taken(taken, occasion);
+                    answered += 1;
+                }
+                if answered == RELEASED_PER_TURN_MAX {
+                    self.exchange.releasing.push_front((what, serials));
+                    return;
+                }
             }
         }
     }

@@ -38,9 +38,11 @@ use leasehold_proto::network::Network;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::FrontendId;
 use link::InterfaceLinks;
-use parked::Parked;
+use parked::{Parked, Releasing};
 use pools::Topology;
 use siphasher::sip::SipHasher13;
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) use desk::Desk;
@@ -52,6 +54,8 @@ pub(super) struct Exchange {
     topology: Option<Topology>,
     interface_links: InterfaceLinks,
     parked: Parked,
+    /// Kept messages that are to be answered, a bounded number in each turn: which, and how far.
+    releasing: VecDeque<(Releasing, Range<u64>)>,
     message_hash: SipHasher13,
 }
 
@@ -63,6 +67,7 @@ impl Exchange {
             topology: None,
             interface_links: InterfaceLinks::default(),
             parked: Parked::new(parked_messages_max),
+            releasing: VecDeque::new(),
             message_hash: SipHasher13::new_with_key(hash_key),
         }
     }
@@ -101,6 +106,9 @@ impl Exchange {
 
     /// When [`Desk::turn`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<LocalTime> {
+        if !self.releasing.is_empty() {
+            return Some(LocalTime::ZERO);
+        }
         self.parked.next_due()
     }
 }

@@ -26,6 +26,29 @@ pub(super) enum Waiting {
     LookUp(u64),
 }
 
+/// How many released messages one turn answers. Why 256: a batch of replies has room for a thousand.
+pub(super) const RELEASED_PER_TURN_MAX: usize = 256;
+
+/// Which kept messages are to be answered now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Releasing {
+    /// Those left to this partner: it is not live.
+    Partner(FrontendId),
+    /// All that wait for a look-up: everything is loaded.
+    LookUps,
+}
+
+impl Releasing {
+    /// Whether a message waited for this.
+    pub(super) fn fits(&self, waiting: &Waiting) -> bool {
+        match (self, waiting) {
+            (Self::Partner(lost), Waiting::Partner(partner)) => lost == partner,
+            (Self::LookUps, Waiting::LookUp(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A copy of a message, taken out of the ring to be answered.
 #[derive(Debug)]
 pub(super) struct Taken {

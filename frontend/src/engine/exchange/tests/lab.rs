@@ -152,7 +152,12 @@ impl Lab {
 
     /// A frontend that is loaded and owns its ranges in the two pools of [`network`].
     pub(super) fn with(me: &str, wire: v1::Network) -> Self {
-        let mut lab = Self::loading(me, wire);
+        Self::with_parked(me, wire, 16)
+    }
+
+    /// The same with room for so many parked messages.
+    pub(super) fn with_parked(me: &str, wire: v1::Network, parked_messages_max: usize) -> Self {
+        let mut lab = Self::loading_with_parked(me, wire, parked_messages_max);
         lab.load_done();
         for slice in 0..4 {
             lab.grant(ADDRESSES, slice);
@@ -167,7 +172,11 @@ impl Lab {
 
     /// A frontend whose load has not begun.
     pub(super) fn loading(me: &str, wire: v1::Network) -> Self {
-        let limits = Limits { parked_messages_max: 16, ..Limits::default() };
+        Self::loading_with_parked(me, wire, 16)
+    }
+
+    fn loading_with_parked(me: &str, wire: v1::Network, parked_messages_max: usize) -> Self {
+        let limits = Limits { parked_messages_max, ..Limits::default() };
         let me = frontend(me);
         let mut lab = Self {
             engine: Engine::new(Settings { frontend: me.clone(), hash_key: [9; 16], limits }),
