@@ -5,17 +5,14 @@ use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let mut files: Vec<PathBuf> = fs::read_dir("proto/leasehold/v1")?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
+    let mut files: Vec<PathBuf> =
+        fs::read_dir("proto/leasehold/v1")?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     files.retain(|path| path.extension().is_some_and(|e| e == "proto"));
     files.sort();
     let descriptors = protox::compile(&files, ["proto"])?;
     // The descriptor set feeds the gRPC reflection service.
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is set by cargo")?);
     fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
-    tonic_prost_build::configure()
-        .bytes(".leasehold.v1.RaftEntry.payload")
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".leasehold.v1.RaftEntry.payload").compile_fds(descriptors)?;
     Ok(())
 }

@@ -5,12 +5,12 @@
 //! the modules directly. Exit codes stand in one place, [`exit`].
 
 pub mod admin;
+pub mod bench;
 pub mod certs;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod demo;
 pub mod exit;
 pub mod load;
-pub mod bench;
-pub mod commands;
-pub mod demo;
 pub mod local;

@@ -96,6 +96,7 @@ fn engine() -> Engine {
         resumed: false,
         applied_sequence: UpdateSeq(0),
         network: Some(network()),
+        supersedes: Epoch::NONE,
     };
     engine.apply(NOW, FromStore::Welcome(welcome), &mut sink);
     let load = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(10)) };

@@ -155,6 +155,9 @@ pub struct Welcome {
     pub applied_sequence: UpdateSeq,
     /// The configuration as of `index`; absent before the first was applied.
     pub network: Option<Arc<Network>>,
+    /// The session of the same frontend that this one superseded (R6) and that had not stopped cleanly: it crashed, or
+    /// another process of this name still runs. For people; `Epoch::NONE` = there was none.
+    pub supersedes: Epoch,
 }
 
 /// Why a connection was not taken, or is ended.

@@ -4,8 +4,8 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use leasehold::load::client::Behaviour;
 use leasehold::load::Plan;
+use leasehold::load::client::Behaviour;
 use leasehold::local::{LocalCluster, Options};
 
 /// The relay's address on the clients' link.

@@ -49,7 +49,10 @@ fn expect_clean(what: &str, outcome: &Outcome) {
     let report = &outcome.report;
     println!(
         "{what}: {} leases, {} renewals, longest wait new {} ms, renewal {} ms",
-        report.leases_given, report.renewals_answered, report.longest_waits.new_lease_ms, report.longest_waits.renewal_ms
+        report.leases_given,
+        report.renewals_answered,
+        report.longest_waits.new_lease_ms,
+        report.longest_waits.renewal_ms
     );
     assert!(report.passed, "{report}");
     assert_eq!((report.leases_lost, report.leases_expired), (0, 0), "{report}");
@@ -169,7 +172,8 @@ fn r6_a_second_frontend_with_the_same_id_supersedes_the_first_and_both_say_so() 
     // The same configuration but for the port.
     let text = std::fs::read_to_string(cluster.layout().config_file("fe-a")).unwrap();
     let (_, address) = cluster.layout().frontends()[0].clone();
-    let second = text.replace(&format!("listen_port = {}", address.port()), &format!("listen_port = {}", free_udp_port()));
+    let second = text
+        .replace(&format!("listen_port = {}", address.port()), &format!("listen_port = {}", free_udp_port()));
     assert_ne!(text, second);
     let file = folder.path().join("second.toml");
     std::fs::write(&file, second).unwrap();
@@ -220,7 +224,8 @@ fn refused(arguments: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn sec_a_certificate_of_the_wrong_role_is_refused_with_the_reason() {
     let (cluster, folder) = lay_out(3, &["fe-a", "fe-b"]);
-    for (name, kind, other) in [("store-1", "store", "frontend-fe-a"), ("fe-a", "frontend", "store-store-1")] {
+    for (name, kind, other) in [("store-1", "store", "frontend-fe-a"), ("fe-a", "frontend", "store-store-1")]
+    {
         let text = std::fs::read_to_string(cluster.layout().config_file(name)).unwrap();
         let wrong = text.replace(&format!("certs/{kind}-{name}"), &format!("certs/{other}"));
         assert_ne!(text, wrong);
@@ -241,9 +246,11 @@ fn a_second_store_node_with_a_name_in_use_is_refused_with_the_reason() {
     let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
     let port = listener.local_addr().unwrap();
     drop(listener);
-    let second = text
-        .replace("store-3.data", "second.data")
-        .replacen(&format!("listen = \"{address}\""), &format!("listen = \"{port}\""), 1);
+    let second = text.replace("store-3.data", "second.data").replacen(
+        &format!("listen = \"{address}\""),
+        &format!("listen = \"{port}\""),
+        1,
+    );
     let file = folder.path().join("second.toml");
     std::fs::write(&file, second).unwrap();
     let (code, said) = refused(&["store", "-c", &file.display().to_string()]);
@@ -256,7 +263,11 @@ fn a_second_store_node_with_a_name_in_use_is_refused_with_the_reason() {
 fn configuration_errors_name_file_line_and_field() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
-    std::fs::write(&file, "[store]\nname = \"store-1\"\ncluster = \"c\"\ndata = \"d\"\nlisten = \"nonsense\"\n").unwrap();
+    std::fs::write(
+        &file,
+        "[store]\nname = \"store-1\"\ncluster = \"c\"\ndata = \"d\"\nlisten = \"nonsense\"\n",
+    )
+    .unwrap();
     let (code, said) = refused(&["store", "-c", &file.display().to_string()]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("bad.toml:5") && said.contains("listen"), "{said}");

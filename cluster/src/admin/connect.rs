@@ -129,10 +129,7 @@ impl StoreAccess {
 
 /// Another node, or another moment, may do better.
 fn is_passing(code: Code) -> bool {
-    matches!(
-        code,
-        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown
-    )
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
 }
 
 fn leader_of(status: &Status) -> Option<String> {

@@ -84,12 +84,18 @@ pub fn run(command: &BenchCommand) -> Result<(), Failure> {
         println!("run {number}: {:>8.0} four-message exchanges/s", part.per_second);
         new_leases.push(part);
         let plan = renewing(command, &cluster, seed + 1_000_000);
-        let part = measure(&mut cluster, &plan, |r| (r.renewals_answered, r.renewal.p50_us, r.renewal.p99_us))?;
+        let part =
+            measure(&mut cluster, &plan, |r| (r.renewals_answered, r.renewal.p50_us, r.renewal.p99_us))?;
         println!("run {number}: {:>8.0} renewals/s", part.per_second);
         renewals.push(part);
     }
     println!();
-    println!("medians of {} runs of {} s, {} in flight:", command.runs, command.duration.as_secs_f64(), command.in_flight);
+    println!(
+        "medians of {} runs of {} s, {} in flight:",
+        command.runs,
+        command.duration.as_secs_f64(),
+        command.in_flight
+    );
     println!("{}", Medians { what: "four-message exchanges", parts: &new_leases });
     println!("{}", Medians { what: "renewals", parts: &renewals });
     Ok(())
@@ -98,7 +104,8 @@ pub fn run(command: &BenchCommand) -> Result<(), Failure> {
 fn bring_up(folder: &std::path::Path) -> Result<LocalCluster, Failure> {
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(ExitKind::Other, format!("where this program lies is unknown: {e}")))?;
-    let options = Options { folder: folder.to_owned(), binary, stores: 3, frontends: vec!["fe-a".to_owned()] };
+    let options =
+        Options { folder: folder.to_owned(), binary, stores: 3, frontends: vec!["fe-a".to_owned()] };
     let mut cluster = LocalCluster::lay_out(options)?;
     cluster.start_all()?;
     let network = folder.join("network.toml");
@@ -122,7 +129,12 @@ fn exchanges(command: &BenchCommand, cluster: &LocalCluster, seed: u64) -> Plan 
 
 fn renewing(command: &BenchCommand, cluster: &LocalCluster, seed: u64) -> Plan {
     Plan {
-        behaviour: Behaviour { addresses: true, prefixes: false, rapid_commit: false, renew_after: Some(Duration::ZERO) },
+        behaviour: Behaviour {
+            addresses: true,
+            prefixes: false,
+            rapid_commit: false,
+            renew_after: Some(Duration::ZERO),
+        },
         in_flight: Some(command.in_flight),
         duration: command.duration,
         seed,

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use leasehold_store::raft::{NodeAddress, OnDamage, Timing};
 use leasehold_store::rocks::DiskLimits;
-use leasehold_store::service::{
-    StartError, StopReason, StoreConfig as Process, StoreProcess, StoreSecurity,
-};
+use leasehold_store::service::{StartError, StopReason, StoreConfig as Process, StoreProcess, StoreSecurity};
 
 use super::{logging, signals};
 use crate::config::{SecurityConfig, StoreConfig};
@@ -61,7 +59,8 @@ pub fn run(command: &StoreCommand) -> Result<(), Failure> {
 }
 
 fn process(config: &StoreConfig, rejoin: bool) -> Process {
-    let node = |n: &crate::config::StoreNode| NodeAddress { name: n.name.clone(), address: n.address.clone() };
+    let node =
+        |n: &crate::config::StoreNode| NodeAddress { name: n.name.clone(), address: n.address.clone() };
     let own = config.nodes.iter().find(|n| n.name == config.name);
     Process {
         cluster: config.cluster.clone(),
@@ -83,7 +82,9 @@ fn process(config: &StoreConfig, rejoin: bool) -> Process {
 /// Names, certificates and member lists are matters of configuration; ports and disks are not.
 fn kind_of(error: &StartError) -> ExitKind {
     match error {
-        StartError::Tls(_) | StartError::Name(_) | StartError::WrongCertificate { .. } => ExitKind::Configuration,
+        StartError::Tls(_) | StartError::Name(_) | StartError::WrongCertificate { .. } => {
+            ExitKind::Configuration
+        }
         _ => ExitKind::Other,
     }
 }

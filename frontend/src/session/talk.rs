@@ -187,6 +187,13 @@ async fn exchange(
                 *welcomed_at = Some(Instant::now());
                 let (epoch, resumed) = (welcome.epoch, welcome.resumed);
                 tracing::info!(store = %store.address, %epoch, resumed, "the store has taken this frontend's session");
+                if !welcome.supersedes.is_none() {
+                    tracing::warn!(
+                        older = %welcome.supersedes,
+                        "this session supersedes one of the same frontend that had not stopped cleanly: it crashed, \
+                         or another process of this name still runs; its ranges stay closed until it is dead for certain"
+                    );
+                }
                 state.send_replace(SessionState::Connected { address: store.address.clone(), epoch });
             }
             FromStore::Refused(refusal) => refused = Some(refusal.clone()),

@@ -255,6 +255,7 @@ impl From<&FromStore> for v1::StoreMessage {
                 resumed: w.resumed,
                 applied_sequence: w.applied_sequence.0,
                 network: w.network.as_ref().map(|n| n.to_wire().clone()),
+                supersedes: w.supersedes.0,
             }),
             FromStore::Refused(r) => store_message::Body::Refused(v1::Refused {
                 reason: match r.reason {
@@ -309,6 +310,7 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
                 resumed: w.resumed,
                 applied_sequence: UpdateSeq(w.applied_sequence),
                 network: w.network.as_ref().map(network).transpose()?,
+                supersedes: Epoch(w.supersedes),
             }),
             store_message::Body::Refused(r) => Self::Refused(Refused {
                 reason: match v1::RefusalReason::try_from(r.reason) {

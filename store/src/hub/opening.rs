@@ -84,7 +84,8 @@ impl Hub {
             Some(index) => {
                 let network = self.history.network_at(index, machine.network());
                 let applied_sequence = session.applied_sequence;
-                let welcome = Welcome { epoch, index, resumed: true, applied_sequence, network };
+                let supersedes = Epoch::NONE;
+                let welcome = Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes };
                 self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
             }
             None => self.welcome_to_load(id, &session, machine),
@@ -117,6 +118,7 @@ impl Hub {
             resumed: false,
             applied_sequence: session.applied_sequence,
             network: machine.network().cloned(),
+            supersedes: unclean_predecessor(machine, epoch),
         };
         self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
         if let Some(by) = superseded_by {
@@ -191,4 +193,10 @@ impl Hub {
 
 fn newest_session(machine: &Machine, frontend: &FrontendId) -> Option<Epoch> {
     machine.sessions().filter(|s| s.frontend == *frontend).map(|s| s.epoch).max()
+}
+
+/// The session that this one superseded and that had not stopped cleanly, if it is still remembered.
+fn unclean_predecessor(machine: &Machine, epoch: Epoch) -> Epoch {
+    let mut superseded = machine.sessions().filter(|s| s.superseded_by == Some(epoch) && !s.closed);
+    superseded.next().map_or(Epoch::NONE, |s| s.epoch)
 }

@@ -23,6 +23,8 @@ pub struct SessionView {
     pub frontend: FrontendId,
     /// Not superseded.
     pub current: bool,
+    /// The newer session of the same frontend.
+    pub superseded_by: Option<Epoch>,
     /// Stopped cleanly.
     pub closed: bool,
     /// Past its deadline: never extended again.
@@ -97,6 +99,7 @@ impl Machine {
             epoch,
             frontend: s.frontend.clone(),
             current: s.superseded_by.is_none(),
+            superseded_by: s.superseded_by,
             closed: s.closed,
             ended: s.ended,
             applied_sequence: s.applied_sequence,

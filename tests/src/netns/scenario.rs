@@ -131,7 +131,7 @@ pub fn subjects<'lab>(lab: &'lab Lab, places: &[Place]) -> Result<Vec<Subject<'l
 
 /// Obtain, renew, rebind when told to; lose the serving frontend; renew and rebind with the partner; release.
 ///
-/// The lost frontend stays lost.
+/// A killed frontend stays dead; one that was cut off is back before clients release.
 ///
 /// # Errors
 /// When a client is left without an answer, gets another address or prefix than before, had to rebind where a Renew
@@ -159,6 +159,11 @@ pub fn lifecycle(
     };
     run.renewed(case, &format!("since the last answer, {note}"))?;
     run.told_to_rebind("rebound by the partner")?;
+    if loss == Loss::Cut {
+        // Both clients send a Release once and never again, and the partner may leave it to a frontend that is live in
+        // the store's eyes: it would be lost, which RFC 9915 §18.2.7 lets clients avoid by sending it again.
+        lab.heal(Node::Frontend(side))?;
+    }
     run.released()?;
     Ok(run.rows)
 }

@@ -56,11 +56,11 @@ impl World {
             self.clients[number].exchange.as_ref().map(|e| &e.ias)
         );
         match attachment {
-            Attachment::Direct => self.to_frontends(message, client_address(number), true),
+            Attachment::Direct => self.send_to_frontends(message, client_address(number), true),
             Attachment::Relayed(levels) => {
                 let levels = usize::from(levels.clamp(1, 2));
                 let forward = relayed(number, levels, &message).expect("the message is far below the limit");
-                self.to_frontends(forward, RELAYS[levels - 1], false);
+                self.send_to_frontends(forward, RELAYS[levels - 1], false);
             }
         }
     }

@@ -444,7 +444,7 @@ impl World {
         for (to, bytes) in replies {
             let bytes = self.sabotaged(slot, bytes);
             self.judge_reply(slot, &bytes);
-            self.to_client(slot, to, &bytes);
+            self.send_to_client(slot, to, &bytes);
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) struct Datagram {
 
 impl World {
     /// Sends one datagram of a client or relay towards every frontend.
-    pub(super) fn to_frontends(&mut self, bytes: Vec<u8>, source: Ipv6Addr, direct: bool) {
+    pub(super) fn send_to_frontends(&mut self, bytes: Vec<u8>, source: Ipv6Addr, direct: bool) {
         let bytes: Arc<[u8]> = bytes.into();
         for slot in 0..self.fronts.len() {
             for delay in self.fates() {
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// Sends one reply of a frontend towards its client, through relays if it came so.
-    pub(super) fn to_client(&mut self, slot: usize, to: ReplyTo, bytes: &[u8]) {
+    pub(super) fn send_to_client(&mut self, slot: usize, to: ReplyTo, bytes: &[u8]) {
         if self.fronts[slot].mute > 0 {
             self.counts.datagrams_lost += 1;
             return;

@@ -241,7 +241,10 @@ impl Leases {
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
-        self.load.loaded && !self.session.stopping && !self.session.superseded && self.names.pools().any(within)
+        self.load.loaded
+            && !self.session.stopping
+            && !self.session.superseded
+            && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while

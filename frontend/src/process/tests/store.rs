@@ -200,6 +200,7 @@ impl Ledger {
             resumed,
             applied_sequence: self.applied,
             network: Some(network()),
+            supersedes: Epoch::NONE,
         })
     }
 

@@ -94,6 +94,7 @@ fn welcome(epoch: u64) -> FromStore {
         resumed: false,
         applied_sequence: UpdateSeq(0),
         network: None,
+        supersedes: Epoch::NONE,
     })
 }
 

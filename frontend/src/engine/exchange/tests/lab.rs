@@ -203,6 +203,7 @@ impl Lab {
             resumed: false,
             applied_sequence: UpdateSeq(0),
             network: Some(checked(wire)),
+            supersedes: Epoch::NONE,
         }));
         lab
     }

@@ -85,7 +85,10 @@ fn wire() -> v1::Network {
         links: vec![v1::Link {
             id: 1,
             name: "lan".into(),
-            prefixes: vec![v1::Prefix { address: bits("2001:db8::").to_be_bytes().to_vec(), length_bits: 48 }],
+            prefixes: vec![v1::Prefix {
+                address: bits("2001:db8::").to_be_bytes().to_vec(),
+                length_bits: 48,
+            }],
             ..v1::Link::default()
         }],
         pools: vec![
@@ -188,6 +191,7 @@ impl Bench {
             resumed,
             applied_sequence: UpdateSeq(applied),
             network: Some(network()),
+            supersedes: Epoch::NONE,
         };
         self.apply(FromStore::Welcome(welcome));
     }
