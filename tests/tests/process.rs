@@ -2,6 +2,8 @@
 //!
 //! The judge of leases is the load generator's oracle (what Replies promised), and the store's own list in the end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;

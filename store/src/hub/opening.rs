@@ -16,6 +16,12 @@ impl Hub {
             self.propose(id, Purpose::Open, Command::OpenSession { frontend });
             return;
         }
+        if hello.resume_epoch > machine.newest_epoch() || hello.resume_index > machine.applied() {
+            // The frontend has read further than this node: another one leads, whatever this one believes. Answering
+            // from here would make the frontend forget what was acknowledged to it meanwhile (FO-905).
+            self.refuse(id, RefusalReason::NotLeader, "this node is behind the session: another one leads");
+            return;
+        }
         match machine.session(hello.resume_epoch) {
             None => {
                 let detail = format!(
@@ -29,16 +35,15 @@ impl Hub {
                 self.refuse(id, RefusalReason::Forbidden, &detail);
             }
             Some(_) => {
-                let resume = self.can_resume(&hello, machine).then_some(hello.resume_index);
+                let resume = self.can_resume(&hello).then_some(hello.resume_index);
                 self.welcome(now, id, hello.resume_epoch, resume, machine);
             }
         }
     }
 
     /// Whether the stream can go on where the session was: it had loaded, and all since is in the history.
-    fn can_resume(&self, hello: &Hello, machine: &Machine) -> bool {
+    fn can_resume(&self, hello: &Hello) -> bool {
         hello.loaded
-            && hello.resume_index <= machine.applied()
             && self.history.reaches_back_to(hello.resume_index)
             && self.joined.get(&hello.frontend).is_none_or(|since| *since <= hello.resume_index)
     }
@@ -159,7 +164,11 @@ impl Hub {
                 self.out.push(HubOutput::Send(id, FromStore::HeartbeatAnswer { log_index: sent }));
             }
             ToStore::Lookup { link, duid } => {
-                let leases = machine.leases_of_client(link, &duid).cloned().collect();
+                // Those of relationships that this frontend has no part in would never be kept current there.
+                let concern = |l: &&std::sync::Arc<leasehold_proto::lease::Lease>| {
+                    machine.pool_concerns(l.pool, &frontend)
+                };
+                let leases = machine.leases_of_client(link, &duid).filter(concern).cloned().collect();
                 let answer = FromStore::Lookup { link, duid, leases, index: machine.applied() };
                 self.out.push(HubOutput::Send(id, answer));
             }

@@ -38,12 +38,13 @@ impl Machine {
         let Some(lease) = self.leases.get(&prefix).filter(|l| l.state.awaits_freeing()) else {
             return ClusterTime::NEVER;
         };
-        let Some(pool) = self.pools.get(&lease.pool) else { return ClusterTime::ZERO };
+        let Some(pool) = self.pools.get(&lease.pool) else { return ClusterTime::NEVER };
         self.extenders(pool.pool.relationship)
             .filter(|s| s.is_gone() && s.acked_index < lease.version)
             .map(|s| self.dead_moment(s, pool, lease.acked_until))
             .max()
-            .unwrap_or(ClusterTime::ZERO)
+            // Held back by nobody that is gone: the watermark frees it.
+            .unwrap_or(ClusterTime::NEVER)
     }
 
     /// Frees what watermarks allow, in the order in which leases ended; says whether more is left to do at once.

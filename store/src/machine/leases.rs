@@ -153,16 +153,13 @@ impl Machine {
     /// R3, the store's rule: within one holding acknowledgement and expiry merge by maximum, never lowered (R2).
     fn acknowledge(&self, record: &Lease, update: &LeaseUpdate) -> Lease {
         let mut lease = record.clone();
-        // The longest promise outstanding decides the guard, too.
         if update.valid_until >= record.valid_until {
             lease.valid_until = update.valid_until;
             lease.preferred = update.preferred;
-            lease.valid = update.valid.max(if record.state == LeaseState::Active {
-                leasehold_proto::time::Lifetime::ZERO
-            } else {
-                record.valid
-            });
         }
+        // The guard must cover the longest promise that may be outstanding: a frozen acknowledgement makes promises
+        // shorter while they end at the same moment, and the Reply with the shorter one may be lost.
+        lease.valid = record.valid.max(update.valid);
         lease.acked_until = record.acked_until.max(update.ack_until);
         lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
         if update.extra.is_some() {

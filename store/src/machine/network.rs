@@ -187,20 +187,23 @@ impl Machine {
                     self.release_ranges_of(owner, Some(pool), out);
                 }
             }
-            self.forget_pool_if_empty(pool);
+            if self.forget_pool_if_empty(pool) {
+                // Moments follow from pools: nearer ones must be in the index of every replica.
+                self.schedule_sessions();
+            }
         }
     }
 
-    fn forget_pool_if_empty(&mut self, id: PoolId) {
-        let Some(state) = self.pools.get(&id) else { return };
+    fn forget_pool_if_empty(&mut self, id: PoolId) -> bool {
+        let Some(state) = self.pools.get(&id) else { return false };
         if self.ranges_in(id).any(|(_, r)| !r.owner.is_none()) {
-            return;
+            return false;
         }
         let geometry = state.pool.geometry;
         let span = geometry.prefix_at(0)..=Prefix::address(geometry.last_bits());
         let leases = || self.leases.range(span.clone()).filter(|(_, l)| l.pool == id);
         if leases().any(|(_, l)| l.state != LeaseState::Free) {
-            return;
+            return false;
         }
         let leases: Vec<Prefix> = leases().map(|(p, _)| *p).collect();
         let ranges: Vec<RangeId> = self.ranges_in(id).map(|(r, _)| *r).collect();
@@ -216,6 +219,7 @@ impl Machine {
         }
         self.pools.remove(&id);
         self.touch(RowKey::Pool(id));
+        true
     }
 }
 

@@ -92,6 +92,12 @@ impl Machine {
         &self.counters
     }
 
+    /// The number of the session opened last.
+    #[must_use]
+    pub fn newest_epoch(&self) -> Epoch {
+        self.cluster.as_ref().map_or(Epoch::NONE, |c| Epoch::new(c.incarnation, self.epoch_counter))
+    }
+
     /// One session.
     #[must_use]
     pub fn session(&self, epoch: Epoch) -> Option<SessionView> {

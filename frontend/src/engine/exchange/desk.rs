@@ -296,7 +296,7 @@ impl<S: ReplySink> Desk<'_, S> {
     ) -> bool {
         let about_leases = !matches!(message.kind, MessageKind::Confirm | MessageKind::InformationRequest);
         let (Some(duid), link) = (message.client_id, place.link_id()) else { return false };
-        if !about_leases || self.leases.is_loaded() || self.leases.knows_client(link, duid) {
+        if !about_leases || self.leases.is_loaded() {
             return false;
         }
         if !self.leases.lookup_pending_or_request(self.now, link, duid) {

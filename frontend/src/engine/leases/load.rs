@@ -20,7 +20,7 @@ pub(super) struct Load {
     /// The load is complete.
     pub(super) loaded: bool,
     /// There were records before this load began.
-    is_again: bool,
+    pub(super) is_again: bool,
     /// Next record to look at for dropping.
     sweep_from: Option<u32>,
 }

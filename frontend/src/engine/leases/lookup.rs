@@ -67,7 +67,10 @@ impl Leases {
             Some(Stage::Answered) => return false,
             None => {}
         }
-        if self.knows_client(link, duid) || self.lookups.count >= self.limits.parked_messages_max {
+        // A first load goes by address: of a client whose first lease has come, the second may be missing.
+        if (self.load.is_again && self.knows_client(link, duid))
+            || self.lookups.count >= self.limits.parked_messages_max
+        {
             return false;
         }
         let Ok(duid) = Duid::new(duid) else { return false };

@@ -118,7 +118,8 @@ impl Leases {
         // The client may still go by an earlier, longer promise if this Reply is lost.
         record.valid_until = record.valid_until.max(promise.valid_until);
         record.preferred = promise.preferred;
-        record.valid = promise.valid;
+        // The longest of one holding: the store's guard is judged by it.
+        record.valid = record.valid.max(promise.valid);
         record.contact = contact;
         let with_extra = extra.is_some() && record.extra != extra;
         if with_extra {
@@ -244,7 +245,9 @@ impl Leases {
 
     /// R3, R4 and R5: what may be promised of a known lease.
     fn extension(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<(u32, PoolId, Promise)> {
-        if self.session.stopping {
+        // A session that is over flushes what it promised and is followed by another: to promise on would put that off,
+        // and its partner answers meanwhile. Without the store it goes on for as long as it may.
+        if self.session.stopping || (self.session.is_over && self.session.is_welcomed()) {
             return None;
         }
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;

@@ -183,9 +183,11 @@ impl Leases {
         self.session.connected = true;
         self.session.welcomed = false;
         self.session.hello_due = true;
-        if self.session.open_anew {
+        // What was promised since the session was found to be over is told first.
+        if self.session.open_anew && self.session.in_flight.is_empty() && self.dirty.is_empty() {
             self.forget_session();
         }
+        self.session.open_anew = false;
     }
 
     /// The connection is gone. What was in flight stays to be sent again.
@@ -241,10 +243,8 @@ impl Leases {
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
-        self.load.loaded
-            && !self.session.stopping
-            && !self.session.superseded
-            && self.names.pools().any(within)
+        let over = self.session.stopping || self.session.superseded || self.session.is_over;
+        self.load.loaded && !over && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while
