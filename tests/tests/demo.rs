@@ -1,7 +1,5 @@
 //! The demo's exit status is its verdict.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
-
 use std::process::Command;
 
 use leasehold_tests::cluster::binary;

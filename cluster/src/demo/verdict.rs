@@ -61,8 +61,7 @@ impl Verdict {
                 verdict.longest_new_lease.max(ms(waits.new_lease_ms, waits.unanswered_new_lease_ms));
             verdict.longest_renewal =
                 verdict.longest_renewal.max(ms(waits.renewal_ms, waits.unanswered_renewal_ms));
-            verdict.unanswered_at_end +=
-                u64::from(waits.unanswered_new_lease_ms > 0) + u64::from(waits.unanswered_renewal_ms > 0);
+            verdict.unanswered_at_end += report.clients_unanswered;
             verdict.given_twice += report.double_promises;
             verdict.wrong_answers += report.wrong_answers.values().sum::<u64>();
             verdict.expired_or_taken += report.leases_expired + report.leases_lost;

@@ -109,6 +109,11 @@ impl Generator {
         }
     }
 
+    /// How many clients wait for an answer now.
+    pub(super) fn clients_waiting(&self) -> u64 {
+        self.in_flight.into()
+    }
+
     /// Runs a change of one client and keeps all that is counted and scheduled by its state right.
     fn change<T>(&mut self, number: ClientNumber, change: impl FnOnce(&mut Self) -> T) -> T {
         let index = number as usize;

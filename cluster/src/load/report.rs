@@ -81,6 +81,8 @@ pub struct Report {
     pub clients: u32,
     /// How many held leases at the end.
     pub clients_bound: u64,
+    /// How many still waited for an answer when the grace at the end was over.
+    pub clients_unanswered: u64,
     /// Messages answered, those after the time was over included.
     pub exchanges: u64,
     /// Messages answered in a second, while exchanges were begun.
@@ -146,6 +148,7 @@ impl Report {
             seconds,
             clients: generator.plan.clients,
             clients_bound: bound,
+            clients_unanswered: generator.clients_waiting(),
             exchanges,
             exchanges_per_second: per_second(generator.done_in_time.0),
             leases_given: new_lease.count,

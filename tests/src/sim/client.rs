@@ -81,6 +81,9 @@ pub(super) struct Exchange {
     sent: u32,
 }
 
+/// A frontend that hears a client answers it within this, the partner's liveness included: later is silence.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
 /// First timeout, longest timeout, most transmissions (0: no bound). Source: RFC 9915 §7.6, scaled.
 fn retransmission(message: u8) -> (Duration, Duration, u32) {
     let (first, longest, times) = match message {
@@ -224,7 +227,10 @@ impl World {
             return;
         }
         client.hints.clone_from(&lost);
-        if matches!(client.doing, Doing::Renewing | Doing::Rebinding) {
+        // One that came back in the last moment and whose answer is on its way was not met with silence.
+        let asked =
+            client.exchange.as_ref().is_some_and(|e| now.saturating_since(e.began) >= ANSWERED_WITHIN);
+        if asked && matches!(client.doing, Doing::Renewing | Doing::Rebinding) {
             self.counts.lost_by_silence += lost.len() as u64;
             note!(self, "client {number} lost {lost:?}: nobody answered");
             self.judge_silence(number, &lost);

@@ -90,12 +90,10 @@ impl Exchange {
         }
     }
 
-    /// Names of interfaces whose link the configuration does not have.
+    /// Names of interfaces whose link the configuration does not have; none before there is one.
     pub(super) fn interfaces_without_link(&self) -> Vec<String> {
-        let unknown = |i: &&Interface| {
-            let link = i.link.as_deref();
-            link.is_some_and(|link| self.topology.as_ref().is_none_or(|t| t.link_named(link).is_none()))
-        };
+        let Some(topology) = &self.topology else { return Vec::new() };
+        let unknown = |i: &&Interface| i.link.as_deref().is_some_and(|l| topology.link_named(l).is_none());
         self.interfaces.iter().filter(unknown).map(|i| i.name.clone()).collect()
     }
 
