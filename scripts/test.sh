@@ -28,8 +28,13 @@ step "source" scripts/check-source.sh
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "deny" scripts/deny.sh
-# Everything is compiled before anything is run, so that the times below are of tests.
-if step "build" cargo test --release --locked --workspace --lib --bins --tests --no-run; then
+# Everything is compiled before anything is run, so that the times below are of tests. The program itself is built apart:
+# cargo's tests build it only for the package that it belongs to, and the process tests are in another.
+compile() {
+    cargo build --release --locked --workspace --bins &&
+        cargo test --release --locked --workspace --lib --bins --tests --no-run
+}
+if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
     for kind in simulation contract service process interop; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
