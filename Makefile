@@ -33,7 +33,7 @@ lint:
 	scripts/deny.sh
 
 bench: build
-	cargo bench --locked --workspace --benches -- --noplot
+	cargo bench --profile release --locked --workspace --bench packet_path --bench apply -- --noplot
 	scripts/bench.sh $(BENCH_ARGS)
 
 clean:
