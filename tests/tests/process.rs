@@ -191,7 +191,9 @@ fn r6_a_second_frontend_with_the_same_id_supersedes_the_first_and_both_say_so() 
     let said = cluster.wait_until("word of superseding", Duration::from_secs(15), |_| {
         let first = std::fs::read_to_string(&first_log).unwrap_or_default();
         let second = std::fs::read_to_string(&log).unwrap_or_default();
-        Ok((first.contains("supersede") && second.contains("supersede")).then_some(()))
+        let both = first.contains("a newer session of this frontend exists")
+            && second.contains("this session supersedes one of the same frontend");
+        Ok(both.then_some(()))
     });
     let _ = child.kill();
     let _ = child.wait();
