@@ -51,6 +51,7 @@ fn process(config: &FrontendConfig) -> Result<Process, Failure> {
         listen: config.listen,
         interfaces: interfaces.collect(),
         security,
+        status_socket: config.status_socket.clone(),
         hash_key: None,
     })
 }

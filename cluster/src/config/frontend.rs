@@ -5,7 +5,7 @@
 //! [`FrontendConfig`], or every error in it. Source: RFC 9915 §7.2 (port 547).
 
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use leasehold_proto::words::FrontendId;
 use serde::Serialize;
@@ -21,6 +21,9 @@ const SERVER_PORT: u16 = 547;
 
 /// Longest name of a network interface, in bytes (IFNAMSIZ less its end mark).
 const INTERFACE_NAME_MAX: usize = 15;
+
+/// Longest path of a Unix socket, in bytes (`sun_path` less its end mark).
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
 
 /// An interface that the frontend listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct FrontendConfig {
     pub store: Vec<String>,
     /// Where DHCPv6 is served. `[::]:547` for real service; a certain address hears what is sent to it alone.
     pub listen: SocketAddrV6,
+    /// Where `leasehold frontend-status` asks; nowhere when left out.
+    pub status_socket: Option<PathBuf>,
     /// Interfaces listened on; none when only relays' unicast is served.
     pub interfaces: Vec<FrontendInterface>,
     /// How connections to the store are protected.
@@ -82,6 +87,7 @@ impl FrontendConfig {
                 store: &self.store,
                 listen_address: *self.listen.ip(),
                 listen_port: self.listen.port(),
+                status_socket: self.status_socket.as_deref(),
             },
             interface: self
                 .interfaces
@@ -117,6 +123,7 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         text.parse::<Ipv6Addr>()
             .map_err(|_| format!("`{text}` is not an IPv6 address; leave it out to serve all"))
     });
+    let status_socket = frontend.parsed("status_socket", |text| socket_path(problems.source, text));
     frontend.done();
 
     let interfaces = read_interfaces(&mut root);
@@ -140,10 +147,24 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         cluster: cluster?.value,
         store: store.into_iter().map(|address| address.value).collect(),
         listen: SocketAddrV6::new(address.map_or(Ipv6Addr::UNSPECIFIED, |a| a.value), port, 0, 0),
+        status_socket: status_socket.map(|path| path.value),
         interfaces,
         security: security?,
         log,
     })
+}
+
+fn socket_path(source: &Source, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty: name a file, or leave it out".to_owned());
+    }
+    let path = source.resolve(text);
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_MAX {
+        let path = path.display();
+        return Err(format!("`{path}` has {len} bytes, and a socket's path no more than {SOCKET_PATH_MAX}"));
+    }
+    Ok(path)
 }
 
 fn read_interfaces(root: &mut Table<'_>) -> Vec<FrontendInterface> {
@@ -195,6 +216,8 @@ struct FrontendTableText<'c> {
     store: &'c [String],
     listen_address: Ipv6Addr,
     listen_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_socket: Option<&'c Path>,
 }
 
 #[derive(Serialize)]

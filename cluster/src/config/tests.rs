@@ -164,6 +164,7 @@ insecure_loopback = true
 name = "fe-a"
 cluster = "demo"
 store = ["127.0.0.1:7001", "localhost:7002"]
+status_socket = "fe-a.sock"
 [[interface]]
 name = "eth0"
 link = "lan"
@@ -181,6 +182,7 @@ cluster = "demo"
 store = ["127.0.0.1:7001", "localhost:7002"]
 listen_address = "::"
 listen_port = 547
+status_socket = "etc/fe-a.sock"
 
 [[interface]]
 name = "eth0"
@@ -211,6 +213,10 @@ name = "eth0"
 name = "a name much too long"
 relays = 1
 "#;
+    let long = "s".repeat(120);
+    let with_socket = |path: &str| errors(&format!("[frontend]\nstatus_socket = \"{path}\"\n"));
+    assert!(with_socket(&long).contains("toml:2: frontend.status_socket: `etc/s"), "{}", with_socket(&long));
+    assert!(with_socket("").contains("frontend.status_socket: is empty"), "{}", with_socket(""));
     assert_eq!(
         errors(text),
         "etc/leasehold.toml:1: frontend.cluster: is missing: name the cluster as in its certificates

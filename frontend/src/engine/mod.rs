@@ -1,7 +1,8 @@
 //! The frontend's engine: packets and store messages in, replies and store messages out. Pure.
 //!
 //! It owns everything that decides about leases on this side: [`leases`] (what is known, owned, promised and dirty; the
-//! session's order; R1 to R6 and R9) and [`exchange`] (what each DHCPv6 message means and what is answered, by whom).
+//! session's order; R1 to R6 and R9) and [`exchange`] (what each DHCPv6 message means and what is answered, by whom);
+//! and it says for how long and for whom it can go on without the store ([`budget`]).
 //! It refuses to know sockets, clocks, entropy, tokio and gRPC: time is an argument, the hash key a setting. Inputs
 //! are [`Engine::handle`], [`Engine::apply`], [`Engine::connected`], [`Engine::disconnected`], [`Engine::turn`]; after
 //! any of them the shell takes [`Engine::drain`] and asks [`Engine::next_deadline`]. Nothing here panics on input.
@@ -10,6 +11,7 @@
 //! into the sink; `drain`, so that every update is queued before its Reply leaves (R4); and right before the replies
 //! are sent, with a clock read at that moment, [`Engine::may_send`]: if it says no, all of them are dropped.
 
+pub mod budget;
 mod counters;
 pub mod exchange;
 pub mod leases;
@@ -17,6 +19,7 @@ pub mod leases;
 pub use counters::Counters;
 
 use crate::codec::Discard;
+use budget::{Reach, SurvivalBudget};
 use exchange::{Desk, Exchange};
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, InterfaceHealth, ToStore};
@@ -119,6 +122,7 @@ pub struct Engine {
     exchange: Exchange,
     counters: Counters,
     news: Vec<News>,
+    reach: Reach,
 }
 
 impl Engine {
@@ -131,6 +135,7 @@ impl Engine {
             leases: Leases::new(frontend, hash_key, limits),
             counters: Counters::default(),
             news: Vec::new(),
+            reach: Reach::default(),
         }
     }
 
@@ -150,6 +155,7 @@ impl Engine {
         let mut news = std::mem::take(&mut self.news);
         news.clear();
         self.leases.apply(now, message, &mut news);
+        self.note_reach(now);
         for item in &news {
             match item {
                 News::Network => {
@@ -181,11 +187,13 @@ impl Engine {
     /// A connection to the store is up.
     pub fn connected(&mut self, now: LocalTime) {
         self.leases.connected(now);
+        self.note_reach(now);
     }
 
     /// The connection to the store is gone. Service goes on (FO-904).
     pub fn disconnected(&mut self, now: LocalTime) {
         self.leases.disconnected(now);
+        self.note_reach(now);
     }
 
     /// Begins a clean stop: nothing new is promised, what is dirty is flushed, ranges are returned.
@@ -257,6 +265,25 @@ impl Engine {
             network_version: self.leases.network().map(|network| network.version),
             parked_messages: self.exchange.parked_count(),
             interfaces_without_link: self.exchange.interfaces_without_link(),
+        }
+    }
+
+    /// For how long, and for how many new clients, this frontend can go on without the store (FO-904, FO-911).
+    #[must_use]
+    pub fn survival_budget(&self, now: LocalTime) -> SurvivalBudget {
+        SurvivalBudget::new(now, &self.reach, &self.leases)
+    }
+
+    /// Goes on counting what the budget says of known leases, by a bounded piece. True when more of it is to be done
+    /// soon; else a call each second will do.
+    pub fn survey(&mut self, now: LocalTime) -> bool {
+        self.reach.note(now, self.leases.is_connected());
+        self.leases.survey(now)
+    }
+
+    fn note_reach(&mut self, now: LocalTime) {
+        if self.reach.note(now, self.leases.is_connected()) {
+            self.leases.survey_anew();
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a frontend process is started with: values, checked on start. Where they come from is the caller's affair.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
+use std::path::PathBuf;
 
 use leasehold_proto::tls::Security;
 use leasehold_proto::words::FrontendId;
@@ -24,6 +25,8 @@ pub struct FrontendConfig {
     pub interfaces: Vec<FrontendInterface>,
     /// How connections to the store are protected. By mutual TLS the certificate must be this frontend's.
     pub security: Security,
+    /// Where this machine's owner of the process may ask how it stands without the store; nowhere if `None`.
+    pub status_socket: Option<PathBuf>,
     /// Keys the choice of addresses (SV-214); `None` draws one from the kernel. Given by tests that want repetition.
     pub hash_key: Option<[u8; 16]>,
 }

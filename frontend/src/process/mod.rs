@@ -5,7 +5,8 @@
 //! does). In: a [`FrontendConfig`]. Out: [`Running`].
 //!
 //! Threads: `packets` runs the engine between receiving and sending; `interfaces` looks at the interfaces once a
-//! second; one tokio worker keeps the session. They meet in queues that the packet thread never waits for.
+//! second; one tokio worker keeps the session and answers on the status socket. They meet in queues that the packet
+//! thread never waits for.
 //! Invariants: a frontend that finds no store starts all the same; one that loses it serves on; a clean stop tells the
 //! store everything or says that it could not, within [`STOP_WITHIN`].
 //! Source: FO-904 (service without the store), design section 3.
@@ -16,6 +17,8 @@ mod handler;
 mod health;
 mod reporter;
 mod running;
+pub mod status_socket;
+mod survival_log;
 
 #[cfg(test)]
 mod tests;
@@ -71,11 +74,16 @@ impl FrontendProcess {
         });
         let watch_over = InterfaceWatch::start(Arc::clone(&socket), interfaces.collect(), waker.clone())?;
         let table = watch_over.table();
+        let (status_listener, status_file) = match &config.status_socket {
+            None => (None, None),
+            Some(path) => status_socket::open(path).map(|(listener, file)| (Some(listener), Some(file)))?,
+        };
         let address = socket.local_addr();
         let stats = Arc::new(PacketStats::default());
         let (session_inbox, from_session) = inbox(waker.clone());
         let (orders, orders_taken) = std::sync::mpsc::channel();
         let (alive, ended) = watch::channel(());
+        let (budget, published) = watch::channel(None);
         let engine =
             Engine::new(Settings { frontend: config.frontend.clone(), hash_key, limits: Limits::default() });
         let handler = EngineHandler::new(handler::Parts {
@@ -85,6 +93,7 @@ impl FrontendProcess {
             stats: Arc::clone(&stats),
             from_session,
             orders: orders_taken,
+            budget,
             _alive: alive,
         });
         let watch_thread = watch_over.spawn(SCAN_PERIOD)?;
@@ -112,6 +121,9 @@ impl FrontendProcess {
         let session_config =
             SessionConfig { cluster: config.cluster, stores: config.stores, security: config.security };
         runtime.spawn(keep_keeping(session_config, session_inbox, state));
+        if let Some(listener) = status_listener {
+            runtime.spawn(serve_status(listener, published));
+        }
         tracing::info!(frontend = %config.frontend, %address, "this frontend is up, and looks for the store");
         Ok(Running::new(running::Parts {
             address,
@@ -120,6 +132,7 @@ impl FrontendProcess {
             packets,
             watch: watch_thread,
             runtime,
+            _status_file: status_file,
             session,
             table,
             stats,
@@ -143,6 +156,17 @@ async fn keep_keeping(
             }
             _ => return,
         }
+    }
+}
+
+/// Answers on the status socket. Without it the frontend serves all the same.
+async fn serve_status(
+    listener: std::os::unix::net::UnixListener,
+    published: watch::Receiver<status_socket::Published>,
+) {
+    match tokio::net::UnixListener::from_std(listener) {
+        Ok(listener) => status_socket::serve(listener, published).await,
+        Err(error) => tracing::warn!(%error, "nothing is answered on the status socket"),
     }
 }
 

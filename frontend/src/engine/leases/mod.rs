@@ -38,12 +38,14 @@ mod reserved;
 mod session;
 mod slab;
 mod status;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
 pub use status::{LeasesStatus, PoolStatus};
+pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
@@ -68,6 +70,7 @@ pub struct Leases {
     autonomy: autonomy::Autonomy,
     live: BTreeMap<FrontendId, bool>,
     counts: status::Counts,
+    survey: survey::Survey,
 }
 
 impl Leases {
@@ -91,6 +94,7 @@ impl Leases {
             autonomy: autonomy::Autonomy::default(),
             live: BTreeMap::new(),
             counts: status::Counts::default(),
+            survey: survey::Survey::default(),
         }
     }
 

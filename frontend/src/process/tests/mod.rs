@@ -4,6 +4,7 @@ mod client;
 mod serving;
 mod starting;
 mod store;
+mod survival;
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
@@ -24,6 +25,7 @@ fn config(stores: &[&str]) -> FrontendConfig {
         listen: SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0),
         interfaces: Vec::new(),
         security: Security::InsecureLoopback,
+        status_socket: None,
         hash_key: Some([7; 16]),
     }
 }
