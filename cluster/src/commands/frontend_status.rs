@@ -201,6 +201,7 @@ mod tests {
             store: StoreView { in_reach: false, was_reached: true, out_of_reach_ms: Some(5_000) },
             summary: "The store is away.".to_owned(),
             superseded: false,
+            stopping: false,
             untold_leases: 3,
             pools: vec![pool, homes],
         }

@@ -1,4 +1,4 @@
-//! A frontend process put together: engine, packet thread, watch over interfaces, session with the store.
+//! A frontend process put together: engine, packet thread, watch over interfaces, session with the store, status socket.
 //!
 //! Owns what runs in which thread, start, clean stop, and the words for people about both. Refuses to decide about
 //! leases (the engine does), to read files, to install signal handlers and to set up logging (the `leasehold` command

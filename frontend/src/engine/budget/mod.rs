@@ -36,6 +36,8 @@ pub struct SurvivalBudget {
     pub store: StoreReach,
     /// A newer session of this frontend exists (R6): no new client is served.
     pub is_superseded: bool,
+    /// A clean stop has begun: nobody is served.
+    pub is_stopping: bool,
     /// Leases promised that the store has not acknowledged.
     pub untold_leases: u64,
     /// Each pool of this frontend's relationships, by id.
@@ -122,6 +124,7 @@ impl SurvivalBudget {
             as_of: now,
             store: reach.state(),
             is_superseded: status.is_superseded,
+            is_stopping: status.is_stopping,
             untold_leases: status.dirty_leases.saturating_add(status.updates_in_flight),
             pools: pools.collect(),
         }

@@ -36,6 +36,7 @@ fn budget(as_of: u64, lost_at: Option<u64>, pools: Vec<PoolBudget>) -> SurvivalB
         as_of: at(as_of),
         store,
         is_superseded: false,
+        is_stopping: false,
         untold_leases: 0,
         pools,
     }
@@ -70,7 +71,7 @@ fn fo_904_with_the_store_in_reach_it_says_what_would_be_without() {
     let budget = budget(1000, None, vec![pool(1, "lan", 100, Duration::MAX)]);
     assert_eq!(
         budget.sentence(),
-        "The store is in reach. New clients could be served without it from 1 of 1 pools, for ever; lan has the least \
+        "The store is in reach. New clients could be served without it from 1 of 1 pool, for ever; lan has the least \
          room, 100 free."
     );
     assert_eq!(budget.out_of_reach_for(), None);

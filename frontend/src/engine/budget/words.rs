@@ -50,6 +50,7 @@ impl SurvivalBudget {
         let least = serving.iter().min_by_key(|pool| (pool.lasts(), pool.new_leases));
         let (Some(shortest), Some(least)) = (shortest, least) else { return self.why_no_new_clients() };
         let (k, n) = (serving.len(), self.pools.len());
+        let noun = if n == 1 { "pool" } else { "pools" };
         let verb = if self.out_of_reach_for().is_some() { "are" } else { "could be" };
         let without = if self.out_of_reach_for().is_some() { "" } else { " without it" };
         let at_least = if k > 1 && shortest != Duration::MAX { " at least" } else { "" };
@@ -59,14 +60,16 @@ impl SurvivalBudget {
             None => String::new(),
         };
         format!(
-            "New clients {verb} served{without} from {k} of {n} pools, for {span}{at_least}; {} has the least room, \
+            "New clients {verb} served{without} from {k} of {n} {noun}, for {span}{at_least}; {} has the least room, \
              {} free{lasts}.",
             least.name, least.new_leases
         )
     }
 
     fn why_no_new_clients(&self) -> String {
-        let why = if self.is_superseded {
+        let why = if self.is_stopping {
+            "this frontend is stopping"
+        } else if self.is_superseded {
             "a newer session of this frontend exists"
         } else if self.pools.iter().all(|pool| pool.autonomy_left.is_zero()) {
             "it may promise nothing on its own: autonomy has ended, or has not begun"
@@ -77,6 +80,9 @@ impl SurvivalBudget {
     }
 
     fn known_clients(&self) -> Option<String> {
+        if self.is_stopping {
+            return None;
+        }
         let holding = || self.pools.iter().filter(|pool| pool.known.is_some_and(|known| known.active > 0));
         let extended = holding().map(|pool| pool.autonomy_left).max()?;
         let left = holding().filter_map(|pool| pool.known).map(|known| known.acknowledged_left).max()?;

@@ -25,7 +25,7 @@ const SAMPLES_MAX: usize = 10;
 /// What is known of the leases of one pool, as of the last pass over all records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownLeases {
-    /// Active leases, whoever gave them.
+    /// Active leases, whoever gave them. One that has run out stays among them until the store calls its end.
     pub active: u64,
     /// From now until the end of the lease that the store has acknowledged furthest: the longest that any client can
     /// be promised past the autonomy deadline (R4). Zero when nothing is acknowledged, or when cluster time cannot be

@@ -42,6 +42,7 @@ fn budget() -> Arc<SurvivalBudget> {
         as_of: LocalTime::ZERO,
         store: StoreReach::InReach,
         is_superseded: false,
+        is_stopping: false,
         untold_leases: 3,
         pools: Vec::new(),
     })

@@ -36,6 +36,8 @@ pub struct BudgetView {
     pub summary: String,
     /// A newer session of this frontend exists: this one serves no new client.
     pub superseded: bool,
+    /// It is stopping cleanly, and serves nobody.
+    pub stopping: bool,
     /// Leases promised that the store has not acknowledged.
     pub untold_leases: u64,
     /// Each pool.
@@ -117,6 +119,7 @@ impl BudgetView {
             },
             summary: budget.sentence(),
             superseded: budget.is_superseded,
+            stopping: budget.is_stopping,
             untold_leases: budget.untold_leases,
             pools: budget.pools.iter().map(PoolView::of).collect(),
         }
