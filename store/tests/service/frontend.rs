@@ -98,6 +98,7 @@ impl Frontend {
             resume_epoch: self.epoch,
             resume_index: self.index,
             loaded: self.loaded,
+            host: None,
         })
     }
 
@@ -181,8 +182,8 @@ impl Frontend {
                 self.index = self.index.max(chunk.done.unwrap_or_default());
             }
             FromStore::HeartbeatAnswer { log_index } => self.index = self.index.max(log_index),
-            FromStore::Liveness { frontend, live } => {
-                self.live.insert(frontend.to_string(), live);
+            FromStore::Liveness(l) => {
+                self.live.insert(l.frontend.to_string(), l.live);
             }
             FromStore::Refused(refused) => {
                 assert_eq!(refused.reason, RefusalReason::NotLeader, "{}", refused.detail);
@@ -208,7 +209,10 @@ impl Frontend {
                 self.ranges.remove(&range.range);
             }
             StoreEvent::Network(network) => self.network = Some(network),
-            StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } => {}
+            StoreEvent::PoolDry { .. }
+            | StoreEvent::Superseded { .. }
+            | StoreEvent::GiveBack { .. }
+            | StoreEvent::Draining { .. } => {}
         }
     }
 
@@ -246,6 +250,7 @@ impl Frontend {
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
             serving: true,
+            links: Vec::new(),
         };
         self.say(&ToStore::Heartbeat(heartbeat)).await;
     }

@@ -117,7 +117,7 @@ impl Lab {
     }
 
     pub(super) fn open(&mut self, name: &str) -> Epoch {
-        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name) }]);
+        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name), host: None }]);
         match applied.outcomes[..] {
             [Outcome::SessionOpened(epoch)] => epoch,
             ref other => panic!("{other:?}"),

@@ -49,7 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     match step {
         Step::Open(first) => {
-            vec![Command::OpenSession { frontend: frontend(if *first { "a" } else { "b" }) }]
+            vec![Command::OpenSession { frontend: frontend(if *first { "a" } else { "b" }), host: None }]
         }
         Step::Pass(_) => Vec::new(),
         Step::Configure(variant) => {
