@@ -92,6 +92,7 @@ impl Hub {
         if !self.liveness.take_flipped() {
             return;
         }
+        self.judgements += 1;
         let ids: Vec<ConnectionId> = self.by_epoch.values().copied().collect();
         for id in ids {
             self.tell_partners(id);
