@@ -97,6 +97,7 @@ fn engine() -> Engine {
         applied_sequence: UpdateSeq(0),
         network: Some(network()),
         supersedes: Epoch::NONE,
+        draining: false,
     };
     engine.apply(NOW, FromStore::Welcome(welcome), &mut sink);
     let load = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(10)) };

@@ -109,20 +109,20 @@ pub fn t1_t2(shortest_preferred: Lifetime) -> (Lifetime, Lifetime) {
 /// R4, dead for certain: the cluster time from which on nothing that a silent session may have promised about a
 /// lease (or, with `acked_until` zero, about an address without a record) is in force.
 ///
-/// `extended_at` is when the store last extended the session; `autonomy` and `mclt` are the pool's. Unlimited
-/// autonomy or an infinite acknowledgement give `NEVER`: only an operator ends such a wait.
+/// `extended_at` is when the store last extended the session, `deadline` when its autonomy ends (or was ended), `mclt`
+/// the pool's. A deadline that never comes or an infinite acknowledgement give `NEVER`: only an operator ends such a
+/// wait.
 #[must_use]
 pub fn dead_at(
     extended_at: ClusterTime,
-    autonomy: Duration,
+    deadline: ClusterTime,
     acked_until: ClusterTime,
     mclt: Duration,
     timing: &Timing,
 ) -> ClusterTime {
-    if autonomy == Duration::MAX {
+    if deadline == ClusterTime::NEVER {
         return ClusterTime::NEVER;
     }
-    let deadline = extended_at + autonomy;
     let promised = deadline.max(acked_until);
     if promised == ClusterTime::NEVER {
         return ClusterTime::NEVER;
@@ -229,11 +229,11 @@ mod tests {
         let timing = Timing::default();
         let day = Duration::from_secs(86_400);
         let hour = Duration::from_secs(3600);
-        let dead = dead_at(at(0), day, ClusterTime::ZERO, hour, &timing);
+        let dead = dead_at(at(0), at(0) + day, ClusterTime::ZERO, hour, &timing);
         assert_eq!(dead, at(0) + day + hour + Duration::from_millis(6000 + 90_000));
-        let with_acked = dead_at(at(0), day, at(0) + day + day, hour, &timing);
+        let with_acked = dead_at(at(0), at(0) + day, at(0) + day + day, hour, &timing);
         assert!(with_acked >= at(0) + day + day + hour);
-        assert_eq!(dead_at(at(0), Duration::MAX, at(0), hour, &timing), ClusterTime::NEVER);
-        assert_eq!(dead_at(at(0), day, ClusterTime::NEVER, hour, &timing), ClusterTime::NEVER);
+        assert_eq!(dead_at(at(0), ClusterTime::NEVER, at(0), hour, &timing), ClusterTime::NEVER);
+        assert_eq!(dead_at(at(0), at(0) + day, ClusterTime::NEVER, hour, &timing), ClusterTime::NEVER);
     }
 }

@@ -60,7 +60,7 @@ impl World {
         let outcomes = world.apply(vec![
             Command::Found(found),
             Command::ApplyNetwork { expected_version: 0, network },
-            Command::OpenSession { frontend },
+            Command::OpenSession { frontend, host: None },
         ]);
         let Some(Outcome::SessionOpened(epoch)) = outcomes.last() else { panic!("{outcomes:?}") };
         world.epoch = *epoch;

@@ -15,11 +15,13 @@ mod history;
 mod liveness;
 mod opening;
 mod stamp;
+mod states;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use stamp::LeaderClock;
+pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome};
 use connection::{Connection, Purpose};
@@ -101,6 +103,8 @@ pub struct Hub {
     /// Since which entry a frontend takes part in a relationship that had leases before: it cannot go on from below.
     joined: BTreeMap<FrontendId, LogIndex>,
     liveness: Liveness,
+    /// How often a judgement of liveness changed.
+    judgements: u64,
     out: Vec<HubOutput>,
 }
 
@@ -120,6 +124,7 @@ impl Hub {
             network: None,
             joined: BTreeMap::new(),
             liveness: Liveness::new(settings.liveness_lost_after),
+            judgements: 0,
             out: Vec::new(),
         }
     }
@@ -300,6 +305,18 @@ impl Hub {
     /// Whether each frontend known is heard; by name. Empty on a node that does not lead.
     pub fn liveness(&self) -> impl Iterator<Item = (FrontendId, bool)> {
         self.liveness.all()
+    }
+
+    /// Grows with each change of a judgement of liveness: who shows states looks again then.
+    #[must_use]
+    pub fn judgements(&self) -> u64 {
+        self.judgements
+    }
+
+    /// Whether a session of a frontend is connected, serving or not.
+    #[must_use]
+    pub fn is_heard(&self, frontend: &FrontendId) -> bool {
+        self.by_epoch.values().any(|id| self.connections.get(id).is_some_and(|c| c.frontend == *frontend))
     }
 
     /// The last heartbeat of a connected session.

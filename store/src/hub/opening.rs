@@ -13,7 +13,7 @@ impl Hub {
         let frontend = hello.frontend.clone();
         self.connections.insert(id, Connection { frontend: frontend.clone(), stream: None, unanswered: 0 });
         if hello.resume_epoch.is_none() {
-            self.propose(id, Purpose::Open, Command::OpenSession { frontend });
+            self.propose(id, Purpose::Open, Command::OpenSession { frontend, host: hello.host });
             return;
         }
         if hello.resume_epoch > machine.newest_epoch() || hello.resume_index > machine.applied() {
@@ -90,7 +90,9 @@ impl Hub {
                 let network = self.history.network_at(index, machine.network());
                 let applied_sequence = session.applied_sequence;
                 let supersedes = Epoch::NONE;
-                let welcome = Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes };
+                let draining = self.was_draining(index, &session.frontend, machine);
+                let welcome =
+                    Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes, draining };
                 self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
             }
             None => self.welcome_to_load(id, &session, machine),
@@ -124,13 +126,26 @@ impl Hub {
             applied_sequence: session.applied_sequence,
             network: machine.network().cloned(),
             supersedes: unclean_predecessor(machine, epoch),
+            draining: machine.is_draining(&session.frontend),
         };
         self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
         if let Some(by) = superseded_by {
-            let entry = StreamEntry { index: applied, events: vec![StoreEvent::Superseded { by }] };
+            let at = session.superseded_index;
+            let entry = StreamEntry { index: applied, events: vec![StoreEvent::Superseded { by, at }] };
             self.out.push(HubOutput::Send(id, FromStore::Entry(entry)));
         }
         self.send_ranges(id, &session.frontend, machine);
+    }
+
+    /// Whether a frontend was being drained as of a log index from which a session goes on: what changed since then, the
+    /// stream says.
+    fn was_draining(&self, index: LogIndex, frontend: &FrontendId, machine: &Machine) -> bool {
+        let now = machine.is_draining(frontend);
+        let changed = self.history.above(index).flat_map(|e| e.events.iter()).find_map(|e| match e.event {
+            StoreEvent::Draining { on } if machine.concerns_frontend(e.audience, frontend) => Some(!on),
+            _ => None,
+        });
+        changed.unwrap_or(now)
     }
 
     /// What a connection says after its Hello.

@@ -4,7 +4,7 @@ use super::connection::Load;
 use super::{ConnectionId, Hub, HubOutput};
 use crate::machine::{Audience, Event, Machine};
 use leasehold_proto::lease::Lease;
-use leasehold_proto::session::{FromStore, LoadChunk, StreamEntry};
+use leasehold_proto::session::{FromStore, Liveness, LoadChunk, StreamEntry};
 use leasehold_proto::words::{Epoch, FrontendId, LogIndex, PoolId};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -92,6 +92,7 @@ impl Hub {
         if !self.liveness.take_flipped() {
             return;
         }
+        self.judgements += 1;
         let ids: Vec<ConnectionId> = self.by_epoch.values().copied().collect();
         for id in ids {
             self.tell_partners(id);
@@ -106,7 +107,12 @@ impl Hub {
         for partner in relationships.filter_map(|r| r.partner_of(&connection.frontend)) {
             let live = self.liveness.is_live(partner);
             if stream.told.insert(partner.clone(), live) != Some(live) {
-                let news = FromStore::Liveness { frontend: partner.clone(), live };
+                let news = FromStore::Liveness(Liveness {
+                    frontend: partner.clone(),
+                    live,
+                    links_down: Vec::new(),
+                    relays_heard: None,
+                });
                 self.out.push(HubOutput::Send(id, news));
             }
         }

@@ -1,7 +1,7 @@
 //! What a log entry asks the machine to do, and its Protobuf form.
 
 use leasehold_proto::convert::ConvertError;
-use leasehold_proto::session::SessionBatch;
+use leasehold_proto::session::{HostProof, SessionBatch};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::FrontendId;
@@ -28,6 +28,8 @@ pub enum Command {
     OpenSession {
         /// Whose.
         frontend: FrontendId,
+        /// Where it runs, if it told.
+        host: Option<HostProof>,
     },
     /// The next batch of a session's one sequence.
     Session(Arc<SessionBatch>),
@@ -37,6 +39,24 @@ pub enum Command {
         expected_version: u64,
         /// Names, not numbers: the machine numbers what is new.
         network: v1::Network,
+    },
+    /// An operator says that a frontend is down: its autonomy ends now (R4). An override: if he is wrong, an address
+    /// may get a second owner.
+    DeclareDown {
+        /// Which.
+        frontend: FrontendId,
+    },
+    /// The operator takes it back, before anything followed from it.
+    WithdrawDown {
+        /// Which.
+        frontend: FrontendId,
+    },
+    /// A frontend hands everything back and gets nothing more; or serves again.
+    Drain {
+        /// Which.
+        frontend: FrontendId,
+        /// Whether it is drained from now on.
+        on: bool,
     },
 }
 
@@ -103,8 +123,16 @@ impl Command {
                 server_duid_seed: leasehold_proto::convert::address(&f.server_duid_seed, "server_duid_seed")?
                     .to_be_bytes(),
             }),
-            Body::Open(o) => {
-                Self::OpenSession { frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)? }
+            Body::Open(o) => Self::OpenSession {
+                frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)?,
+                host: o.host.as_ref().map(HostProof::try_from).transpose()?,
+            },
+            Body::DeclareDown(d) => {
+                let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
+                if d.withdraw { Self::WithdrawDown { frontend } } else { Self::DeclareDown { frontend } }
+            }
+            Body::Drain(d) => {
+                Self::Drain { frontend: FrontendId::new(&d.frontend).map_err(ConvertError::from)?, on: d.on }
             }
             Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
             Body::Network(n) => Self::ApplyNetwork {
@@ -122,8 +150,14 @@ impl Command {
                 incarnation: u32::from(f.incarnation),
                 server_duid_seed: f.server_duid_seed.to_vec(),
             }),
-            Self::OpenSession { frontend } => {
-                Body::Open(v1::OpenSession { frontend: frontend.as_str().to_owned() })
+            Self::OpenSession { frontend, host } => Body::Open(v1::OpenSession {
+                frontend: frontend.as_str().to_owned(),
+                host: host.as_ref().map(Into::into),
+            }),
+            Self::DeclareDown { frontend } => declaration(frontend, false),
+            Self::WithdrawDown { frontend } => declaration(frontend, true),
+            Self::Drain { frontend, on } => {
+                Body::Drain(v1::DrainFrontend { frontend: frontend.as_str().to_owned(), on: *on })
             }
             Self::Session(batch) => Body::Session(batch.as_ref().into()),
             Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
@@ -133,4 +167,8 @@ impl Command {
         };
         v1::Command { body: Some(body) }
     }
+}
+
+fn declaration(frontend: &FrontendId, withdraw: bool) -> v1::command::Body {
+    v1::command::Body::DeclareDown(v1::DeclareDown { frontend: frontend.as_str().to_owned(), withdraw })
 }

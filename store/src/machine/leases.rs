@@ -36,6 +36,7 @@ impl Machine {
             (UpdateKind::Promise, Some(record)) => {
                 self.promise_on_record(epoch, update, &record, relationship, out)
             }
+            (UpdateKind::Adopt, record) => self.adopt(epoch, update, record.as_deref(), relationship, out),
             (UpdateKind::Release | UpdateKind::Decline, None) => Err(UpdateRefusal::UnknownLease),
             (UpdateKind::Release, Some(record)) => {
                 self.end(epoch, update, &record, LeaseState::Released, relationship, out)
@@ -78,7 +79,7 @@ impl Machine {
             .is_some_and(|r| r.owner == epoch)
     }
 
-    fn create(
+    pub(super) fn create(
         &mut self,
         epoch: Epoch,
         update: &LeaseUpdate,
@@ -89,13 +90,23 @@ impl Machine {
             return Err(UpdateRefusal::NotGranted);
         }
         let lease = self.fresh_lease(epoch, update);
+        self.note_two_addresses(epoch, &lease);
         self.put_lease(lease, relationship);
         self.tell_lease(update, Audience::RelationshipExcept(relationship, epoch), out);
         Ok(())
     }
 
+    /// Since which log index sessions may know of a holding that this session makes now. What a superseded session made
+    /// before it read of that was not told to anybody before, but it knows it itself.
+    fn born(&self, epoch: Epoch) -> LogIndex {
+        match self.sessions.get(&epoch) {
+            Some(session) if session.superseded_by.is_some() => session.superseded_index,
+            _ => self.applied,
+        }
+    }
+
     /// A new holding of an address: acked_until begins anew (R2).
-    fn fresh_lease(&self, epoch: Epoch, update: &LeaseUpdate) -> Lease {
+    pub(super) fn fresh_lease(&self, epoch: Epoch, update: &LeaseUpdate) -> Lease {
         Lease {
             prefix: update.prefix,
             pool: update.pool,
@@ -110,12 +121,13 @@ impl Machine {
             epoch,
             version: self.applied,
             others_version: LogIndex(0),
+            born: self.born(epoch),
             extra: update.extra.clone(),
         }
     }
 
     /// R5 and R2: a partner's promise about an address of which there is a record.
-    fn promise_on_record(
+    pub(super) fn promise_on_record(
         &mut self,
         epoch: Epoch,
         update: &LeaseUpdate,
@@ -127,7 +139,8 @@ impl Machine {
             return self.create(epoch, update, relationship, out);
         }
         if record.binding != update.binding || record.pool != update.pool {
-            // R8's ground: whoever was committed first stays.
+            // R8: whoever was committed first stays.
+            self.note_two_clients(epoch, update, record);
             return Err(UpdateRefusal::OtherClient);
         }
         let mut lease = self.acknowledge(record, update);
@@ -220,7 +233,7 @@ impl Machine {
         Ok(())
     }
 
-    fn tell_lease(&self, update: &LeaseUpdate, audience: Audience, out: &mut Applied) {
+    pub(super) fn tell_lease(&self, update: &LeaseUpdate, audience: Audience, out: &mut Applied) {
         if let Some(lease) = self.leases.get(&update.prefix) {
             out.tell(audience, StoreEvent::Lease(Arc::clone(lease)));
         }
@@ -230,10 +243,8 @@ impl Machine {
     pub(super) fn put_lease(&mut self, lease: Lease, relationship: RelationshipId) {
         let prefix = lease.prefix;
         if let Some(old) = self.leases.get(&prefix).cloned() {
-            if old.state.awaits_freeing()
-                && let Some(queue) = self.awaiting.get_mut(&relationship)
-            {
-                queue.remove(&(old.version, prefix));
+            if old.state.awaits_freeing() {
+                self.awaits_no_more(relationship, old.version, prefix);
             }
             if old.binding != lease.binding {
                 self.bindings.remove(&(old.binding.clone(), prefix));

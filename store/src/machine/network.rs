@@ -11,6 +11,7 @@ use leasehold_proto::lease::LeaseState;
 use leasehold_proto::network::{Network, fill_defaults};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::session::StoreEvent;
+use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::{Duid, Epoch, FrontendId, PoolId, Prefix, RangeId, RelationshipId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,8 @@ impl Machine {
         let moments_move = self.moments_move(&numbered);
         self.update_members(&numbered);
         self.update_pools(&numbered);
+        // Who could have extended what follows from the members.
+        self.look_again_everywhere();
         let network = Arc::new(numbered);
         self.network = Some(Arc::clone(&network));
         self.touch(RowKey::Network);
@@ -163,6 +166,7 @@ impl Machine {
                 mclt_max: Duration::ZERO,
                 autonomy_max: Duration::ZERO,
                 fresh_slices_used: 0,
+                asked_back_at: ClusterTime::ZERO,
                 free_slices: BTreeSet::new(),
             });
             entry.pool = Arc::new(pool.clone());

@@ -47,6 +47,34 @@ pub enum Outcome {
     NetworkRefused(NetworkRefusal),
     /// The cluster is not founded yet.
     NotFounded,
+    /// A frontend's declaration as down was made or taken back, for these sessions.
+    Declared(Vec<Epoch>),
+    /// It was not.
+    DeclareRefused(DeclareRefusal),
+    /// A frontend is drained from now on, or serves again; it was so already with `changed: false`.
+    Drained {
+        /// Whether anything changed.
+        changed: bool,
+    },
+}
+
+/// Why a declaration was not made, or not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeclareRefusal {
+    /// No session of it is about.
+    #[error("there is no session of that frontend: nothing waits for it")]
+    NoSession,
+    /// All its sessions stopped cleanly, or were declared down before.
+    #[error("nothing is left to declare: its sessions stopped cleanly or were declared down before")]
+    NothingLeft,
+    /// None of its sessions is declared down.
+    #[error("the frontend is not declared down")]
+    NotDeclared,
+    /// Its promises are over: others may have its addresses.
+    #[error(
+        "too late: its session is dead for certain and others may have its ranges; restart it, it comes back as new"
+    )]
+    TooLate,
 }
 
 /// Why a configuration was not taken.

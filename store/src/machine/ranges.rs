@@ -30,7 +30,8 @@ impl Machine {
         // R6: a session that is never extended again is granted nothing more.
         let serves = self.may_extend(session);
         let Some(pool) = self.pools.get(&request.pool) else { return };
-        if !serves || pool.retired.is_some() || !self.is_partner(pool, &frontend) {
+        let refused = pool.retired.is_some() || self.draining.contains(&frontend);
+        if !serves || refused || !self.is_partner(pool, &frontend) {
             return;
         }
         if self.closed_by(&frontend, request.pool) >= closed_max(pool) {

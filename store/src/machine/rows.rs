@@ -5,12 +5,14 @@
 //! indexes included.
 
 use super::command::FORMAT_VERSION;
+use super::conflicts::Conflict;
 use super::outcome::Applied;
 use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::network::Network;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::{
@@ -31,6 +33,8 @@ pub(super) enum RowKey {
     Session(Epoch),
     Range(RangeId),
     Lease(Prefix),
+    Draining,
+    Conflict(u64),
 }
 
 /// A row that cannot be understood.
@@ -71,6 +75,11 @@ impl RowKey {
                 key.extend(prefix.bits().to_be_bytes());
                 key.push(prefix.len_bits());
             }
+            Self::Draining => key.push(8),
+            Self::Conflict(number) => {
+                key.push(9);
+                key.extend(number.to_be_bytes());
+            }
         }
         key
     }
@@ -95,7 +104,9 @@ impl Machine {
             .chain(self.pools.keys().map(|k| RowKey::Pool(*k)))
             .chain(self.sessions.keys().map(|k| RowKey::Session(*k)))
             .chain(self.ranges.keys().map(|k| RowKey::Range(*k)))
-            .chain(self.leases.keys().map(|k| RowKey::Lease(*k)));
+            .chain(self.leases.keys().map(|k| RowKey::Lease(*k)))
+            .chain([RowKey::Draining])
+            .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)));
         keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
     }
 
@@ -112,6 +123,14 @@ impl Machine {
                 v1::RangeRow { range: Some(range.into()), owner, closed, unclean }.encode_to_vec()
             }
             RowKey::Lease(prefix) => v1::Lease::from(self.leases.get(&prefix)?.as_ref()).encode_to_vec(),
+            RowKey::Draining => {
+                if self.draining.is_empty() {
+                    return None;
+                }
+                let frontends = self.draining.iter().map(|f| f.as_str().to_owned()).collect();
+                v1::DrainingRow { frontends }.encode_to_vec()
+            }
+            RowKey::Conflict(number) => self.conflicts.get(&number)?.to_row(number).encode_to_vec(),
         })
     }
 
@@ -179,6 +198,18 @@ impl Machine {
                 self.leases.insert(lease.prefix, Arc::new(lease));
                 Ok(())
             }
+            Some(8) => {
+                let row: v1::DrainingRow = decode(value)?;
+                for frontend in &row.frontends {
+                    self.draining.insert(FrontendId::new(frontend).map_err(|e| e.to_string())?);
+                }
+                Ok(())
+            }
+            Some(9) => {
+                let row: v1::ConflictRow = decode(value)?;
+                self.conflicts.insert(row.number, Conflict::from_row(&row).map_err(text)?);
+                Ok(())
+            }
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
         }
     }
@@ -235,6 +266,7 @@ impl Machine {
                 mclt_max: Duration::from_secs(u64::from(row.mclt_secs_max)),
                 autonomy_max: span(row.autonomy_ms_max),
                 fresh_slices_used: row.fresh_slices_used,
+                asked_back_at: ClusterTime::from_millis(row.asked_back_ms),
                 free_slices: BTreeSet::new(),
             },
         );
@@ -256,6 +288,10 @@ impl Machine {
                 extended_at: ClusterTime::from_millis(row.extended_at_ms),
                 acked_index: LogIndex(row.acked_index),
                 superseded_by,
+                superseded_index: LogIndex(row.superseded_index),
+                host: row.host.as_ref().map(HostProof::try_from).transpose().map_err(|e| e.to_string())?,
+                proven_gone: row.proven_gone_ms.map(ClusterTime::from_millis),
+                declared_down: row.declared_down_ms.map(ClusterTime::from_millis),
                 closed: row.closed,
                 ended: row.ended,
                 opened_at: ClusterTime::from_millis(row.opened_at_ms),
@@ -294,6 +330,7 @@ fn pool_row(state: &PoolState) -> v1::PoolRow {
         mclt_secs_max: u32::try_from(state.mclt_max.as_secs()).unwrap_or(u32::MAX),
         autonomy_ms_max: span_row(state.autonomy_max),
         fresh_slices_used: state.fresh_slices_used,
+        asked_back_ms: state.asked_back_at.as_millis(),
     }
 }
 
@@ -308,5 +345,9 @@ fn session_row(epoch: Epoch, session: &Session) -> v1::SessionRow {
         closed: session.closed,
         ended: session.ended,
         opened_at_ms: session.opened_at.as_millis(),
+        superseded_index: session.superseded_index.0,
+        host: session.host.as_ref().map(Into::into),
+        proven_gone_ms: session.proven_gone.map(ClusterTime::as_millis),
+        declared_down_ms: session.declared_down.map(ClusterTime::as_millis),
     }
 }

@@ -1,12 +1,13 @@
 //! What the machine holds. Everything but the indexes (`due`, `awaiting`, `bindings`, `current`) is a row on disk;
 //! the indexes are rebuilt from the rows.
 
+use super::conflicts::Conflict;
 use super::rows::RowKey;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
 use leasehold_proto::pool::Pool;
-use leasehold_proto::session::UpdateRefusal;
+use leasehold_proto::session::{HostProof, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{
     BindingKey, Epoch, FrontendId, LogIndex, PoolId, Prefix, RangeId, RelationshipId, UpdateSeq,
@@ -31,14 +32,21 @@ pub struct Machine {
     pub(super) sessions: BTreeMap<Epoch, Session>,
     pub(super) ranges: BTreeMap<RangeId, RangeState>,
     pub(super) leases: BTreeMap<Prefix, Arc<Lease>>,
+    /// Frontends that hand everything back and get nothing more, until they are told to serve again.
+    pub(super) draining: BTreeSet<FrontendId>,
+    /// By number, the latest ones.
+    pub(super) conflicts: BTreeMap<u64, Conflict>,
 
     // Indexes, rebuilt from the rows.
     pub(super) current: BTreeMap<FrontendId, Epoch>,
     pub(super) bindings: BTreeSet<(BindingKey, Prefix)>,
     pub(super) due: BTreeSet<(ClusterTime, super::due::Due)>,
+    /// Ended leases that await freeing, by when they ended: held back by nobody that is gone as far as was looked.
     pub(super) awaiting: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
-    /// Ended leases up to this index have a reminder in `due`, if sessions that are gone hold them back.
-    pub(super) reminded: BTreeMap<RelationshipId, LogIndex>,
+    /// The others: each has a reminder in `due` for when those that are gone are dead for certain.
+    pub(super) held_back: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
+    /// How far `awaiting` was looked through for leases that sessions that are gone hold back.
+    pub(super) looked: BTreeMap<RelationshipId, LogIndex>,
     pub(super) changed: BTreeSet<RowKey>,
     /// The last apply left leases unfreed only because its work is bounded.
     pub(super) more_to_free: bool,
@@ -66,10 +74,12 @@ pub(super) struct Members {
 /// One incarnation of a frontend.
 ///
 /// ```text
-/// open --newer session--> superseded --R4--> dead for certain --> forgotten
-///   |---deadline passed--> ended ------R4--> dead for certain
-///   +---closing batch----> closed (dead at once: nothing is left to wait for)
+/// open --newer session---------> superseded --R4--> dead for certain --> forgotten
+///   |---deadline passed---------> ended ------R4--> dead for certain
+///   |---declared down-----------> ended, as of now
+///   +---closing batch-----------> closed (dead at once: nothing is left to wait for)
 /// ```
+/// The deadline is ended early, as of now, by an operator's word and by a newer session's proof (R4, R6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) frontend: FrontendId,
@@ -79,6 +89,14 @@ pub(super) struct Session {
     /// It has read every event up to here.
     pub(super) acked_index: LogIndex,
     pub(super) superseded_by: Option<Epoch>,
+    /// Log index of the superseding; 0 while there is none.
+    pub(super) superseded_index: LogIndex,
+    /// Where its process runs, if it told.
+    pub(super) host: Option<HostProof>,
+    /// A later process on the same host holds the lock that this one held (R6).
+    pub(super) proven_gone: Option<ClusterTime>,
+    /// An operator said that the frontend is down (R4).
+    pub(super) declared_down: Option<ClusterTime>,
     pub(super) closed: bool,
     pub(super) ended: bool,
     pub(super) opened_at: ClusterTime,
@@ -88,6 +106,14 @@ impl Session {
     /// Superseded or past its deadline: it will never be extended again.
     pub(super) fn is_gone(&self) -> bool {
         self.superseded_by.is_some() || self.ended
+    }
+
+    /// When its autonomy was ended early, if it was (R4, *end autonomy now*).
+    pub(super) fn autonomy_ended(&self) -> Option<ClusterTime> {
+        match (self.proven_gone, self.declared_down) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 }
 
@@ -113,6 +139,8 @@ pub(super) struct PoolState {
     pub(super) autonomy_max: Duration,
     /// Slices below this number were granted before.
     pub(super) fresh_slices_used: u64,
+    /// When its owner was last asked to give ranges back; zero: never.
+    pub(super) asked_back_at: ClusterTime,
     /// Index: slices granted before and owned by nobody now.
     pub(super) free_slices: BTreeSet<u64>,
 }
@@ -132,6 +160,12 @@ pub struct Counters {
     pub reactivated: u64,
     /// Ranges opened again after their owner was dead for certain.
     pub reopened: u64,
+    /// Leases adopted (R7).
+    pub adopted: u64,
+    /// Addresses that two clients were promised (R8).
+    pub conflicts_two_clients: u64,
+    /// Bindings that two sessions gave an address each (R9).
+    pub conflicts_two_addresses: u64,
 }
 
 impl Machine {

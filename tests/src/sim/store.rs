@@ -572,7 +572,7 @@ fn brief(batch: &CommandBatch) -> String {
                 updates.join(", ")
             )
         }
-        Command::OpenSession { frontend } => format!("[open {frontend}]"),
+        Command::OpenSession { frontend, .. } => format!("[open {frontend}]"),
         other => format!("[{other:?}]").chars().take(40).collect(),
     });
     commands.collect::<Vec<_>>().join(" ")

@@ -17,7 +17,8 @@ impl Leases {
             FromStore::Load(chunk) => self.take_chunk(&chunk, news),
             FromStore::Entry(entry) => self.take_entry(now, &entry, news),
             FromStore::HeartbeatAnswer { .. } => {}
-            FromStore::Liveness { frontend, live } => {
+            FromStore::Liveness(liveness) => {
+                let (frontend, live) = (liveness.frontend, liveness.live);
                 if self.live.insert(frontend.clone(), live) != Some(live) {
                     news.push(News::Liveness { frontend, live });
                 }
@@ -57,6 +58,7 @@ impl Leases {
                     self.take_network(network, news);
                 }
                 StoreEvent::Superseded { .. } => self.superseded(news),
+                StoreEvent::GiveBack { .. } | StoreEvent::Draining { .. } => {}
             }
         }
         self.session.last_index = entry.index;

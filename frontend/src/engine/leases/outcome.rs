@@ -101,7 +101,7 @@ impl Leases {
         }
         record.version = index;
         match update.kind {
-            UpdateKind::Promise => {
+            UpdateKind::Promise | UpdateKind::Adopt => {
                 record.store_state = LeaseState::Active;
                 if record.state() != LeaseState::Free {
                     record.acked_until = record.acked_until.max(update.ack_until);

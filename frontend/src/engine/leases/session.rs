@@ -209,6 +209,7 @@ impl Leases {
                 resume_epoch: self.session.epoch,
                 resume_index: self.session.last_index,
                 loaded: self.load.loaded,
+                host: None,
             }));
         }
         if !self.session.welcomed {
@@ -235,6 +236,7 @@ impl Leases {
                 interfaces: self.session.interfaces.clone(),
                 relays_heard: self.session.relays_heard.clone(),
                 serving,
+                links: Vec::new(),
             }));
         }
     }

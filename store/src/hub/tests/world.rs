@@ -166,7 +166,13 @@ impl World {
         let frontend = name(frontend);
         self.say(
             id,
-            ToStore::Hello(Hello { frontend, resume_epoch, resume_index, loaded: resume.is_some() }),
+            ToStore::Hello(Hello {
+                frontend,
+                resume_epoch,
+                resume_index,
+                loaded: resume.is_some(),
+                host: None,
+            }),
         );
     }
 
@@ -219,6 +225,7 @@ impl World {
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
             serving,
+            links: Vec::new(),
         };
         self.say(id, ToStore::Heartbeat(heartbeat));
     }
@@ -341,7 +348,7 @@ pub(super) fn answered(messages: &[FromStore]) -> Vec<u64> {
 /// What was said of a frontend's liveness, in order.
 pub(super) fn liveness_of(messages: &[FromStore], frontend: &str) -> Vec<bool> {
     let told = messages.iter().filter_map(|m| match m {
-        FromStore::Liveness { frontend: f, live } if f.as_str() == frontend => Some(*live),
+        FromStore::Liveness(l) if l.frontend.as_str() == frontend => Some(l.live),
         _ => None,
     });
     told.collect()

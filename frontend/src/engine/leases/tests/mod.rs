@@ -193,6 +193,7 @@ impl Bench {
             applied_sequence: UpdateSeq(applied),
             network: Some(network()),
             supersedes: Epoch::NONE,
+            draining: false,
         };
         self.apply(FromStore::Welcome(welcome));
     }
@@ -316,6 +317,7 @@ impl Bench {
             epoch: PARTNER,
             version: LogIndex(self.index),
             others_version: LogIndex(0),
+            born: LogIndex(0),
             extra: None,
         }
     }
