@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::config::FrontendInterface;
 use super::health::{RelaysHeard, told};
 use super::reporter::Reporter;
+use super::shed::ShedTeller;
 use crate::engine::leases::News;
 use crate::engine::{Counters, Engine, EngineStatus, Interface, Packet, ReplySink, ReplyTo};
 use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER};
@@ -84,6 +85,7 @@ pub struct EngineHandler {
     last_turn: LocalTime,
     stopping: Option<std_mpsc::SyncSender<()>>,
     reporter: Reporter,
+    shed: ShedTeller,
 }
 
 impl std::fmt::Debug for EngineHandler {
@@ -109,6 +111,7 @@ impl EngineHandler {
             last_turn: LocalTime::ZERO,
             stopping: None,
             reporter: Reporter::default(),
+            shed: ShedTeller::default(),
         }
     }
 
@@ -232,9 +235,11 @@ impl EngineHandler {
         self.report_due = now + REPORT_EACH;
         let health = told(self.parts.table.health(), &self.parts.interfaces);
         self.parts.engine.report_health(health, self.relays.list(now));
-        let withheld = self.parts.stats.counts().replies_withheld;
+        let counts = self.parts.stats.counts();
+        let withheld = counts.replies_withheld;
         self.parts.engine.dropped_unsent(withheld.saturating_sub(self.withheld_told));
         self.withheld_told = withheld;
+        self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use leasehold_proto::tls::Security;
 use leasehold_proto::words::FrontendId;
 
-use super::{FrontendConfig, FrontendProcess, FrontendStatus, Running};
+use super::{FrontendConfig, FrontendProcess, FrontendStatus, Overload, Running};
 use crate::session::StoreAddress;
 use crate::session::tests::PATIENCE;
 
@@ -25,6 +25,7 @@ fn config(stores: &[&str]) -> FrontendConfig {
         interfaces: Vec::new(),
         security: Security::InsecureLoopback,
         hash_key: Some([7; 16]),
+        overload: Overload::default(),
     }
 }
 
