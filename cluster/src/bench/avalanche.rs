@@ -94,6 +94,8 @@ pub(super) struct AvalancheCommand {
 struct Fall {
     report: Report,
     frontend_cpu: Duration,
+    /// Datagrams that the kernel dropped before the frontend could receive them.
+    dropped_by_kernel: u64,
 }
 
 /// Runs the bench.
@@ -120,7 +122,12 @@ pub(super) fn run(command: &AvalancheCommand) -> Result<(), Failure> {
             let fall = measure(&mut cluster, &plan, variant)?;
             println!("run {number}, {} priorities:", variant.link);
             println!("{}", fall.report);
-            println!("CPU of {}: {:.2} s", variant.name, fall.frontend_cpu.as_secs_f64());
+            println!(
+                "{}: {:.2} s of CPU, {} datagrams dropped by the kernel before it",
+                variant.name,
+                fall.frontend_cpu.as_secs_f64(),
+                fall.dropped_by_kernel
+            );
             println!();
             falls[which].push(fall);
         }
@@ -155,6 +162,7 @@ fn plan(command: &AvalancheCommand, cluster: &LocalCluster, variant: &Variant, s
 
 fn measure(cluster: &mut LocalCluster, plan: &Plan, variant: &Variant) -> Result<Fall, Failure> {
     let before = cpu_times(cluster)?;
+    let dropped_before = dropped_by_kernel(cluster, variant)?;
     let report = Run::start(plan.clone())?.join()?.report;
     super::wait_clean(cluster)?;
     let after = cpu_times(cluster)?;
@@ -164,7 +172,25 @@ fn measure(cluster: &mut LocalCluster, plan: &Plan, variant: &Variant) -> Result
     check_store(cluster, plan, variant, &report)?;
     let used = before.iter().zip(&after).filter(|((name, _), _)| name == variant.name);
     let frontend_cpu = used.map(|((_, a), (_, b))| b.used.saturating_sub(a.used)).sum();
-    Ok(Fall { report, frontend_cpu })
+    let dropped_by_kernel = dropped_by_kernel(cluster, variant)?.saturating_sub(dropped_before);
+    Ok(Fall { report, frontend_cpu, dropped_by_kernel })
+}
+
+/// What the kernel has dropped so far of what was sent to a frontend, for want of room in its receive buffer.
+fn dropped_by_kernel(cluster: &LocalCluster, variant: &Variant) -> Result<u64, Failure> {
+    const TABLE: &str = "/proc/net/udp6";
+    let text =
+        std::fs::read_to_string(TABLE).map_err(|e| Failure::new(ExitKind::Other, format!("{TABLE}: {e}")))?;
+    let frontends = cluster.layout().frontends();
+    let address = frontends.iter().find(|(name, _)| name == variant.name).map(|(_, address)| *address);
+    let ending = address.map(|address| format!(":{:04X}", address.port())).unwrap_or_default();
+    // Second column: local address and port in hexadecimal; the last one: drops.
+    let row =
+        text.lines().find(|line| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&ending)));
+    let drops = row.and_then(|row| row.split_whitespace().last()?.parse().ok());
+    drops.ok_or_else(|| {
+        Failure::new(ExitKind::Other, format!("{TABLE} does not show the socket of {}", variant.name))
+    })
 }
 
 /// Every client that is bound has one lease in the store, and nobody has two.
@@ -236,6 +262,7 @@ impl fmt::Display for Comparison<'_> {
         })?;
         self.line(f, "messages sent", 0, &|fall| as_f64(fall.report.datagrams_sent))?;
         self.line(f, "  of these sent again", 0, &|fall| as_f64(fall.report.retransmissions.values().sum()))?;
+        self.line(f, "dropped before the frontend", 0, &|fall| as_f64(fall.dropped_by_kernel))?;
         self.line(f, "answers to what was answered", 0, &|fall| as_f64(fall.report.late_answers))?;
         self.line(f, "addresses given twice", 0, &|fall| as_f64(fall.report.double_promises))?;
         self.line(f, "first messages sent within, s", 3, &|fall| {

@@ -26,7 +26,6 @@ use std::sync::atomic::Ordering;
 
 use leasehold_frontend::codec::ia::IaKind;
 use leasehold_frontend::io::packet_loop::{PacketLoop, PacketLoopError, PacketThread};
-use leasehold_frontend::io::socket::RECEIVE_BUFFER_LEN;
 use leasehold_frontend::io::{InterfaceTable, PacketStats, ServerSocket, SocketConfig, SocketError, Waker};
 use leasehold_proto::words::Prefix;
 
@@ -41,6 +40,11 @@ pub use transport::Target;
 use crate::exit::{ExitKind, Failure};
 use generator::Generator;
 use plan::Output;
+
+/// Bytes of receive buffer asked for. Why so many: one socket stands for all clients, each of which has a buffer of its
+/// own in truth, so answers to a hundred thousand of them must not be lost here. The kernel takes it as a bound and
+/// reserves nothing; it gives less without CAP_NET_ADMIN (sysctl net.core.rmem_max).
+const RECEIVE_BUFFER_LEN: usize = 256 << 20;
 
 /// Why a run cannot start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -18,10 +18,10 @@ proptest! {
             let message = if asks { Msg::bare(3).server(super::lab::SERVER_DUID) } else { Msg::bare(1) };
             // A copy keeps its transaction id; only Elapsed Time tells it from the first.
             let message = message.client(&duid).xid([client, 0, u8::from(asks)]).elapsed_ms(1_000).na(1, &[]);
-            if let Some(answer) = lab.send(message) {
-                if asks {
-                    given.entry(client).or_default().insert(answer.na().one());
-                }
+            if let Some(answer) = lab.send(message)
+                && asks
+            {
+                given.entry(client).or_default().insert(answer.na().one());
             }
             if commits {
                 lab.commit();
