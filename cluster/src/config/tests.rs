@@ -193,7 +193,7 @@ relays = true
 
 [overload]
 priorities = true
-receive_buffer_bytes = 8388608
+receive_buffer_bytes = 33554432
 
 [log]
 level = "info"

@@ -222,7 +222,9 @@ impl Generator {
     /// Begins exchanges of clients that are ready, as the pace and the limit allow.
     fn begin_exchanges(&mut self, now: LocalTime, out: &mut Outbox) {
         if let Some(interval) = self.interval {
-            self.next_start = self.next_start.max(now - CATCH_UP_MAX.max(interval));
+            // An avalanche that began late is to come all the same.
+            let catch_up_max = self.plan.avalanche.map_or(CATCH_UP_MAX, |avalanche| avalanche.window);
+            self.next_start = self.next_start.max(now - catch_up_max.max(interval));
         }
         while out.len() < SENT_PER_TURN_MAX && self.may_begin(now) {
             let Some(number) = self.ready.pop_front() else { break };

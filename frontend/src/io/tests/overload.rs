@@ -78,28 +78,25 @@ fn three_classes(each: u32) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn fo_overload_what_waits_in_the_socket_is_handled_by_rank_in_bounded_rounds() {
-    const EACH: u32 = 400;
+fn sec_01_overload_what_waits_in_the_socket_is_handled_by_rank_in_bounded_rounds() {
+    const EACH: u32 = 1_000;
     let datagrams = three_classes(EACH);
     let (rounds, counts) = handled(true, &datagrams);
     let all: Vec<Vec<u8>> = rounds.concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>(), datagrams.iter().collect(), "each once, none lost");
-    // Renews were sent last: behind 800 others. But for the lower classes' sixteenth they are handled first, as soon as
-    // the socket is emptied; the first rounds, at 512 received to 128 handled, have to do with what they have.
+    // Renews were sent last, behind 2,000 others. A first round of 2,048 received finds 48 of them, and handles 256
+    // of what it has; the second finds the others. But for the lower classes' sixteenth they are handled then.
     let position = |class| {
         let positions = all.iter().enumerate().filter(|(_, bytes)| class_of(bytes) == class);
         positions.map(|(at, _)| at).max().unwrap()
     };
     let last_renew = position(Class::Extending);
-    assert!(last_renew < 800, "the last Renew was handled as number {last_renew}");
+    assert!(last_renew < 1_400, "the last Renew was handled as number {last_renew}");
     assert!(
         last_renew < position(Class::Requesting) && position(Class::Requesting) < position(Class::Soliciting)
     );
-    assert!(
-        rounds.iter().all(|round| round.len() <= 128),
-        "{:?}",
-        rounds.iter().map(Vec::len).collect::<Vec<_>>()
-    );
+    let lens: Vec<usize> = rounds.iter().map(Vec::len).collect();
+    assert!(lens.iter().all(|len| *len <= 256) && lens.len() >= 12, "{lens:?}");
     assert_eq!(counts.datagrams_queued, u64::from(3 * EACH));
     assert_eq!(
         (counts.datagrams_shed_full, counts.datagrams_shed_stale, counts.datagrams_superseded),
@@ -108,7 +105,7 @@ fn fo_overload_what_waits_in_the_socket_is_handled_by_rank_in_bounded_rounds() {
 }
 
 #[test]
-fn fo_overload_without_admission_the_order_is_that_of_arrival() {
+fn sec_01_overload_without_admission_the_order_is_that_of_arrival() {
     let datagrams = three_classes(100);
     let (rounds, counts) = handled(false, &datagrams);
     assert_eq!(rounds.concat(), datagrams);
@@ -116,16 +113,15 @@ fn fo_overload_without_admission_the_order_is_that_of_arrival() {
 }
 
 #[test]
-fn fo_overload_copies_of_one_message_are_handled_once() {
+fn sec_01_overload_copies_of_one_message_are_handled_once() {
     let mut datagrams = three_classes(100);
     let distinct = datagrams.len();
     datagrams.extend(three_classes(100));
     let (rounds, counts) = handled(true, &datagrams);
     let all = rounds.concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), distinct);
-    // Copies that came after the first was handled are handled again. Of 600 sent, 512 are received before that.
-    assert_eq!(all.len() as u64 + counts.datagrams_superseded, 2 * distinct as u64);
-    assert!(counts.datagrams_superseded >= 512 - distinct as u64, "{counts:?}");
+    // All are received before any is handled: a round takes more than were sent.
+    assert_eq!((all.len(), counts.datagrams_superseded), (distinct, distinct as u64));
 }
 
 #[test]

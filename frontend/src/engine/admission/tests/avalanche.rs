@@ -157,7 +157,7 @@ fn with(seed: u64) -> Outcome {
 }
 
 #[test]
-fn overload_an_avalanche_is_over_sooner_renewals_by_far_and_next_to_nothing_is_done_in_vain() {
+fn sec_01_overload_an_avalanche_is_over_sooner_renewals_by_far_and_next_to_nothing_is_done_in_vain() {
     // Half renew, half need a Solicit and a Request: so many messages are needed at the least, and so long they take.
     let needed = u64::from(CLIENTS) * 3 / 2;
     let least_ms = needed / HANDLED_PER_MS as u64;

@@ -26,7 +26,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn no_bound_is_ever_exceeded_and_every_datagram_is_accounted_for(
+    fn sec_06_no_bound_is_ever_exceeded_and_every_datagram_is_accounted_for(
         steps in steps(),
         messages_max in 0u32..40,
         bytes_max in 0usize..6_000,

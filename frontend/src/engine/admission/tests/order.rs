@@ -8,7 +8,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn renew_and_rebind_go_before_request_and_request_before_solicit() {
+fn sec_01_renew_and_rebind_go_before_request_and_request_before_solicit() {
     let mut queue = Admission::new(KEY, ROOMY);
     let kinds = [msg::SOLICIT, msg::INFORMATION_REQUEST, msg::REQUEST, msg::REBIND, msg::RENEW];
     for client in 0..2 {
@@ -39,7 +39,7 @@ fn a_flood_of_renews_leaves_a_sixteenth_to_new_clients() {
 }
 
 #[test]
-fn a_quiet_relay_is_served_in_turn_with_one_that_floods() {
+fn sec_01_a_quiet_relay_is_served_in_turn_with_one_that_floods() {
     let mut queue = Admission::new(KEY, ROOMY);
     (0..10_000).for_each(|client| offer(&mut queue, NOW, (1, msg::SOLICIT, client), 0));
     (0..10).for_each(|client| offer(&mut queue, NOW, (2, msg::SOLICIT, client), 0));
@@ -49,7 +49,7 @@ fn a_quiet_relay_is_served_in_turn_with_one_that_floods() {
 }
 
 #[test]
-fn when_full_the_flooding_relay_loses_its_oldest_and_the_quiet_one_nothing() {
+fn sec_01_when_full_the_flooding_relay_loses_its_oldest_and_the_quiet_one_nothing() {
     let bounds = Bounds { messages_max: 100, ..ROOMY };
     let mut queue = Admission::new(KEY, bounds);
     for client in 0..1_000 {
@@ -66,7 +66,7 @@ fn when_full_the_flooding_relay_loses_its_oldest_and_the_quiet_one_nothing() {
 }
 
 #[test]
-fn when_full_a_lower_class_gives_way_and_never_a_higher_one() {
+fn sec_01_when_full_a_lower_class_gives_way_and_never_a_higher_one() {
     let mut queue = Admission::new(KEY, Bounds { messages_max: 3, ..ROOMY });
     (0..3).for_each(|client| offer(&mut queue, NOW, (1, msg::SOLICIT, client), 0));
     offer(&mut queue, NOW, (1, msg::REQUEST, 10), 0);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 proptest! {
     #[test]
-    fn overload_retransmissions_of_one_exchange_do_not_allocate_twice(
+    fn sec_01_overload_retransmissions_of_one_exchange_do_not_allocate_twice(
         // Which client sends; whether it asks for the lease or looks for one; whether the store commits meanwhile.
         sendings in prop::collection::vec((0u8..6, any::<bool>(), any::<bool>()), 1..60),
     ) {
