@@ -1,4 +1,5 @@
-//! The packet thread with more in its socket than it can handle at once, over loopback.
+//! The packet thread with more in its socket than it can handle at once, over loopback. Never more than 500 datagrams
+//! wait: so many fit into the receive buffer that an unprivileged process gets.
 
 use std::collections::BTreeSet;
 
@@ -79,24 +80,24 @@ fn three_classes(each: u32) -> Vec<Vec<u8>> {
 
 #[test]
 fn sec_01_overload_what_waits_in_the_socket_is_handled_by_rank_in_bounded_rounds() {
-    const EACH: u32 = 1_000;
+    const EACH: u32 = 150;
     let datagrams = three_classes(EACH);
     let (rounds, counts) = handled(true, &datagrams);
     let all: Vec<Vec<u8>> = rounds.concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>(), datagrams.iter().collect(), "each once, none lost");
-    // Renews were sent last, behind 2,000 others. A first round of 2,048 received finds 48 of them, and handles 256
-    // of what it has; the second finds the others. But for the lower classes' sixteenth they are handled then.
+    // Renews were sent last, behind 300 others, and all are received before any is handled. But for the lower classes'
+    // sixteenth, Renews are handled first.
     let position = |class| {
         let positions = all.iter().enumerate().filter(|(_, bytes)| class_of(bytes) == class);
         positions.map(|(at, _)| at).max().unwrap()
     };
     let last_renew = position(Class::Extending);
-    assert!(last_renew < 1_400, "the last Renew was handled as number {last_renew}");
+    assert!(last_renew < 165, "the last Renew was handled as number {last_renew}");
     assert!(
         last_renew < position(Class::Requesting) && position(Class::Requesting) < position(Class::Soliciting)
     );
     let lens: Vec<usize> = rounds.iter().map(Vec::len).collect();
-    assert!(lens.iter().all(|len| *len <= 256) && lens.len() >= 12, "{lens:?}");
+    assert!(lens.iter().all(|len| *len <= 256) && lens.len() >= 2, "{lens:?}");
     assert_eq!(counts.datagrams_queued, u64::from(3 * EACH));
     assert_eq!(
         (counts.datagrams_shed_full, counts.datagrams_shed_stale, counts.datagrams_superseded),
@@ -114,9 +115,9 @@ fn sec_01_overload_without_admission_the_order_is_that_of_arrival() {
 
 #[test]
 fn sec_01_overload_copies_of_one_message_are_handled_once() {
-    let mut datagrams = three_classes(100);
+    let mut datagrams = three_classes(80);
     let distinct = datagrams.len();
-    datagrams.extend(three_classes(100));
+    datagrams.extend(three_classes(80));
     let (rounds, counts) = handled(true, &datagrams);
     let all = rounds.concat();
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), distinct);
