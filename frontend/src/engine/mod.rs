@@ -1,8 +1,9 @@
 //! The frontend's engine: packets and store messages in, replies and store messages out. Pure.
 //!
 //! It owns everything that decides about leases on this side: [`leases`] (what is known, owned, promised and dirty; the
-//! session's order; R1 to R6 and R9) and [`exchange`] (what each DHCPv6 message means and what is answered, by whom);
-//! and it says for how long and for whom it can go on without the store ([`budget`]).
+//! session's order; R1 to R9 but R8's record) and [`exchange`] (what each DHCPv6 message means and what is answered, by
+//! whom). Beside them [`admission`] says who goes first while more comes in than can be answered, and [`budget`] for how
+//! long and for whom this frontend can go on without the store.
 //! It refuses to know sockets, clocks, entropy, tokio and gRPC: time is an argument, the hash key a setting. Inputs
 //! are [`Engine::handle`], [`Engine::apply`], [`Engine::connected`], [`Engine::disconnected`], [`Engine::turn`]; after
 //! any of them the shell takes [`Engine::drain`] and asks [`Engine::next_deadline`]. Nothing here panics on input.
@@ -11,6 +12,7 @@
 //! into the sink; `drain`, so that every update is queued before its Reply leaves (R4); and right before the replies
 //! are sent, with a clock read at that moment, [`Engine::may_send`]: if it says no, all of them are dropped.
 
+pub mod admission;
 pub mod budget;
 mod counters;
 pub mod exchange;
@@ -243,6 +245,11 @@ impl Engine {
     /// Counts replies that [`Engine::may_send`] kept back.
     pub fn dropped_unsent(&mut self, replies: u64) {
         self.counters.discards[Discard::SentTooLate.index()] += replies;
+    }
+
+    /// Counts datagrams that were given up, or merged with a newer copy, before the engine saw them ([`admission`]).
+    pub fn shed(&mut self, reason: Discard, datagrams: u64) {
+        self.counters.discards[reason.index()] += datagrams;
     }
 
     /// All counts since the engine began.

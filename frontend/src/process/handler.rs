@@ -22,6 +22,7 @@ use super::health::{RelaysHeard, told};
 use super::reporter::Reporter;
 use super::status_socket::Published;
 use super::survival_log::SurvivalLog;
+use super::shed::ShedTeller;
 use crate::engine::leases::News;
 use crate::engine::{Counters, Engine, EngineStatus, Interface, Packet, ReplySink, ReplyTo};
 use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER};
@@ -93,6 +94,7 @@ pub struct EngineHandler {
     stopping: Option<std_mpsc::SyncSender<()>>,
     reporter: Reporter,
     survival_log: SurvivalLog,
+    shed: ShedTeller,
 }
 
 impl std::fmt::Debug for EngineHandler {
@@ -120,6 +122,7 @@ impl EngineHandler {
             stopping: None,
             reporter: Reporter::default(),
             survival_log: SurvivalLog::default(),
+            shed: ShedTeller::default(),
         }
     }
 
@@ -243,9 +246,11 @@ impl EngineHandler {
         self.report_due = now + REPORT_EACH;
         let health = told(self.parts.table.health(), &self.parts.interfaces);
         self.parts.engine.report_health(health, self.relays.list(now));
-        let withheld = self.parts.stats.counts().replies_withheld;
+        let counts = self.parts.stats.counts();
+        let withheld = counts.replies_withheld;
         self.parts.engine.dropped_unsent(withheld.saturating_sub(self.withheld_told));
         self.withheld_told = withheld;
+        self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
         let budget = engine.survival_budget(now);
