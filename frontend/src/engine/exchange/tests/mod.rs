@@ -16,6 +16,7 @@ mod release_decline;
 mod renew;
 mod replies;
 mod request;
+mod service;
 mod solicit;
 mod two_relationships;
 mod validation;
