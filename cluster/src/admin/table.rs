@@ -5,7 +5,9 @@
 
 use comfy_table::{Table, presets};
 
-use super::view::{AppliedView, FrontendView, LeaseView, NodeView, RangeView, StatusView};
+use super::view::{
+    ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, RangeView, StatusView,
+};
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
@@ -69,7 +71,8 @@ pub(super) fn status(view: &StatusView) -> String {
     }
     let mut out = text(&facts);
     if !view.relationships.is_empty() {
-        let mut relationships = table(["relationship", "state", "primary", "live", "secondary", "live"]);
+        let header = ["relationship", "state", "primary", "live", "secondary", "live", "since", "reason"];
+        let mut relationships = table(header);
         for r in &view.relationships {
             relationships.add_row([
                 r.name.clone(),
@@ -78,6 +81,8 @@ pub(super) fn status(view: &StatusView) -> String {
                 yes(r.primary_live),
                 or_dash(r.secondary.as_ref()),
                 r.secondary_live.map_or_else(|| "-".to_owned(), yes),
+                if r.since_ms == 0 { "-".to_owned() } else { ago(view.cluster_time_ms, r.since_ms) },
+                or_dash(r.reason.as_ref()),
             ]);
         }
         out.push_str("\n\n");
@@ -180,10 +185,14 @@ pub(super) fn frontends(views: &[FrontendView]) -> String {
         "network",
     ]);
     for view in views {
-        let session = match (view.closed, view.current) {
-            (true, _) => "closed",
-            (false, true) => "current",
-            (false, false) => "superseded",
+        let session = match view {
+            FrontendView { closed: true, .. } => "closed",
+            FrontendView { declared_down: true, .. } => "declared down",
+            FrontendView { proven_gone: true, .. } => "proven gone",
+            FrontendView { current: false, .. } => "superseded",
+            FrontendView { ended: true, .. } => "ended",
+            FrontendView { draining: true, .. } => "draining",
+            _ => "current",
         };
         rows.add_row([
             view.name.clone(),
@@ -222,5 +231,45 @@ pub(super) fn applied(view: &AppliedView) -> String {
         format!("The store accepts it, as version {}. Nothing was changed (--dry-run).", view.version)
     } else {
         format!("Network version {} is in force.", view.version)
+    }
+}
+
+pub(super) fn conflicts(views: &[ConflictView]) -> String {
+    let mut rows =
+        table(["number", "found", "kind", "lease", "kept by", "lost by", "other lease", "frontend"]);
+    for view in views {
+        rows.add_row([
+            view.number.to_string(),
+            format!("{} ago", span_words(view.ago_ms)),
+            view.kind.clone(),
+            view.lease.clone(),
+            view.kept_duid.clone(),
+            or_dash(view.lost_duid.as_ref()),
+            or_dash(view.other_lease.as_ref()),
+            view.frontend.clone(),
+        ]);
+    }
+    text(&rows)
+}
+
+pub(super) fn events(views: &[EventView]) -> String {
+    let mut rows = table(["number", "when", "about", "what", "reason"]);
+    for view in views {
+        rows.add_row([
+            view.number.to_string(),
+            format!("{} ago", span_words(view.ago_ms)),
+            view.subject.clone(),
+            view.what.clone(),
+            view.reason.clone(),
+        ]);
+    }
+    text(&rows)
+}
+
+pub(super) fn act(view: &ActView) -> String {
+    let sessions: Vec<String> = view.sessions.iter().map(ToString::to_string).collect();
+    match sessions[..] {
+        [] => format!("{}: {}", view.frontend, view.done),
+        _ => format!("{}: {} (sessions {})", view.frontend, view.done, sessions.join(", ")),
     }
 }

@@ -10,6 +10,7 @@
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 /// A frontend that heard no client on a link for so long hears nobody there, if its partner does. Why: a partner sees a
@@ -63,6 +64,17 @@ pub enum LinkDownReason {
     Mute,
     /// It lives but does not tell the store what it promised (FO-708); marks all its links.
     NotDraining,
+}
+
+impl fmt::Display for LinkDownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCarrier => "none of its interfaces there can be used",
+            Self::Deaf => "its partner hears clients there, it hears none, and its own go unanswered",
+            Self::Mute => "it hears clients there and its own go unanswered",
+            Self::NotDraining => "it lives and does not tell the store what it promised",
+        })
+    }
 }
 
 /// A link that a frontend does not serve.

@@ -18,12 +18,14 @@ mod opening;
 mod relays;
 mod service;
 mod stamp;
+mod states;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
+pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome};
 use connection::{Connection, Purpose};
@@ -112,6 +114,8 @@ pub struct Hub {
     liveness: Liveness,
     links: Links,
     relays: Relays,
+    /// How often a judgement of liveness or of links changed.
+    judgements: u64,
     out: Vec<HubOutput>,
 }
 
@@ -133,6 +137,7 @@ impl Hub {
             liveness: Liveness::new(settings.liveness_lost_after),
             links: Links::new(settings.links),
             relays: Relays::default(),
+            judgements: 0,
             out: Vec::new(),
         }
     }
@@ -324,6 +329,18 @@ impl Hub {
     /// a relationship are listed, neither is excluded.
     pub fn links(&self) -> impl Iterator<Item = LinkDown> {
         self.links.all()
+    }
+
+    /// Grows with each change of a judgement of liveness or of links: who shows states looks again then.
+    #[must_use]
+    pub fn judgements(&self) -> u64 {
+        self.judgements
+    }
+
+    /// Whether a session of a frontend is connected, serving or not.
+    #[must_use]
+    pub fn is_heard(&self, frontend: &FrontendId) -> bool {
+        self.by_epoch.values().any(|id| self.connections.get(id).is_some_and(|c| c.frontend == *frontend))
     }
 
     /// The last heartbeat of a connected session.

@@ -139,6 +139,7 @@ impl Hub {
         if !changed.contains(&true) {
             return;
         }
+        self.judgements += 1;
         let ids: Vec<ConnectionId> = self.by_epoch.values().copied().collect();
         for id in ids {
             self.tell_partners(id);
