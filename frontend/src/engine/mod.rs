@@ -165,7 +165,19 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
-                News::Liveness { frontend, live: false } => self.desk(now, replies).partner_down(frontend),
+                News::Liveness { frontend, live } => {
+                    if *live == (frontend == self.leases.frontend()) {
+                        self.desk(now, replies).judged_anew(frontend, None);
+                    }
+                }
+                News::Links { frontend, down, up } => {
+                    match if frontend == self.leases.frontend() { up } else { down }.as_slice() {
+                        [] => {}
+                        [link] => self.desk(now, replies).judged_anew(frontend, Some(*link)),
+                        _ => self.desk(now, replies).judged_anew(frontend, None),
+                    }
+                }
+                News::Relays { frontend } => self.desk(now, replies).judged_anew(frontend, None),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
@@ -190,6 +202,8 @@ impl Engine {
     pub fn connected(&mut self, now: LocalTime) {
         self.leases.connected(now);
         self.note_reach(now);
+        // What was heard while nobody was told is no news.
+        self.exchange.take_link_reports();
     }
 
     /// The connection to the store is gone. Service goes on (FO-904).
@@ -221,7 +235,13 @@ impl Engine {
 
     /// Appends what is to be sent to the store, in order.
     pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
+        let earlier = out.len();
         self.leases.drain(now, out);
+        for message in out.iter_mut().skip(earlier) {
+            if let ToStore::Heartbeat(heartbeat) = message {
+                heartbeat.links = self.exchange.take_link_reports();
+            }
+        }
     }
 
     /// When [`Engine::turn`] and [`Engine::drain`] are to be called at the latest; none: nothing is due by itself.
@@ -256,6 +276,12 @@ impl Engine {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// This frontend's name.
+    #[must_use]
+    pub fn frontend(&self) -> &FrontendId {
+        self.leases.frontend()
     }
 
     /// The configuration in use, once one came: for names in logs.

@@ -244,8 +244,9 @@ impl EngineHandler {
             return;
         }
         self.report_due = now + REPORT_EACH;
-        let health = told(self.parts.table.health(), &self.parts.interfaces);
-        self.parts.engine.report_health(health, self.relays.list(now));
+        let found = self.parts.table.health();
+        let relays = self.relays.list(now, &found);
+        self.parts.engine.report_health(told(found, &self.parts.interfaces), relays);
         let counts = self.parts.stats.counts();
         let withheld = counts.replies_withheld;
         self.parts.engine.dropped_unsent(withheld.saturating_sub(self.withheld_told));
@@ -281,7 +282,10 @@ impl PacketHandler for EngineHandler {
         let relayed = self.parts.engine.counters().relayed;
         if relayed != self.relayed {
             self.relayed = relayed;
-            self.relays.hear(now, datagram.source);
+            if self.relays.hear(now, datagram.source, packet.interface_index) {
+                // The partner waits to be told who hears it.
+                self.report_due = LocalTime::ZERO;
+            }
         }
     }
 

@@ -17,6 +17,7 @@ mod renew;
 mod replies;
 mod request;
 mod retransmissions;
+mod service;
 mod solicit;
 mod two_relationships;
 mod validation;
