@@ -46,7 +46,7 @@ impl Leases {
     }
 
     pub(super) fn may_ask(&self) -> bool {
-        !self.session.superseded && !self.session.is_over && !self.session.stopping
+        !self.session.is_superseded() && !self.session.is_over && !self.session.stopping
     }
 
     fn make_batch(&mut self, now: LocalTime, closing: bool) -> Arc<SessionBatch> {

@@ -57,7 +57,7 @@ impl Leases {
                     is_waited_for = true;
                     self.take_network(network, news);
                 }
-                StoreEvent::Superseded { .. } => self.superseded(news),
+                StoreEvent::Superseded { at, .. } => self.superseded(*at, news),
                 StoreEvent::GiveBack { .. } | StoreEvent::Draining { .. } => {}
             }
         }

@@ -29,7 +29,7 @@ impl Leases {
                 self.autonomy.extended(first_sent);
             }
         }
-        self.session.is_over |= !outcome.extended && !self.session.superseded && !self.session.stopping;
+        self.session.is_over |= !outcome.extended && !self.session.is_superseded() && !self.session.stopping;
         let mut refused: Vec<(Prefix, UpdateRefusal)> =
             outcome.refused.iter().map(|r| (r.prefix, r.refusal)).collect();
         refused.sort_unstable_by_key(|(prefix, _)| *prefix);
@@ -92,6 +92,7 @@ impl Leases {
 
     fn taken(&mut self, at: u32, update: &LeaseUpdate, index: LogIndex) {
         let mark = self.load.mark;
+        let born = self.session.superseded_at.map_or(index, |at| at.min(index));
         let Some(record) = self.records.get_mut(at) else { return };
         record.load_mark = mark;
         if record.version > index {
@@ -103,6 +104,10 @@ impl Leases {
         match update.kind {
             UpdateKind::Promise | UpdateKind::Adopt => {
                 record.store_state = LeaseState::Active;
+                if record.born == LogIndex(0) {
+                    // As the store sets it, also for what was made before the superseding was read.
+                    record.born = born;
+                }
                 if record.state() != LeaseState::Free {
                     record.acked_until = record.acked_until.max(update.ack_until);
                 }

@@ -50,7 +50,8 @@ pub(super) struct Session {
     pub(super) last_bare: Option<LocalTime>,
     /// Outcomes of batches below this prove nothing about time: they were sent before the clock was found to jump.
     pub(super) fresh_from: UpdateSeq,
-    pub(super) superseded: bool,
+    /// R6: a newer session exists, as of this log index.
+    pub(super) superseded_at: Option<LogIndex>,
     /// The store does not extend the session any more: it is past its deadline.
     pub(super) is_over: bool,
     /// It has nothing left to tell: the next connection opens another.
@@ -101,7 +102,7 @@ impl Default for Session {
             last_sent: None,
             last_bare: None,
             fresh_from: UpdateSeq(1),
-            superseded: false,
+            superseded_at: None,
             is_over: false,
             open_anew: false,
             stopping: false,
@@ -118,6 +119,11 @@ impl Default for Session {
 impl Session {
     pub(super) fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// A newer session of this frontend exists (R6).
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded_at.is_some()
     }
 
     /// Hello was answered: messages can go both ways.
@@ -141,7 +147,7 @@ impl Session {
 
     /// When a batch is due to extend the session; never for one that cannot be extended.
     pub(super) fn extend_at(&self, every: Duration) -> Option<LocalTime> {
-        if self.superseded || self.is_over {
+        if self.is_superseded() || self.is_over {
             return None;
         }
         Some(self.last_sent.map_or(LocalTime::ZERO, |at| at + every))
@@ -245,7 +251,7 @@ impl Leases {
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
-        let over = self.session.stopping || self.session.superseded || self.session.is_over;
+        let over = self.session.stopping || self.session.is_superseded() || self.session.is_over;
         self.load.loaded && !over && self.names.pools().any(within)
     }
 
@@ -319,17 +325,18 @@ impl Leases {
     pub(super) fn take_refusal(&mut self, refused: &Refused, news: &mut Vec<News>) {
         self.session.welcomed = false;
         match refused.reason {
-            RefusalReason::Superseded => self.superseded(news),
-            RefusalReason::UnknownSession if !self.session.superseded => self.forget_session(),
+            // It came after all that was read of the stream, and nothing more will be read.
+            RefusalReason::Superseded => self.superseded(self.session.last_index, news),
+            RefusalReason::UnknownSession if !self.session.is_superseded() => self.forget_session(),
             _ => {}
         }
         news.push(News::ConnectionRefused(refused.clone()));
     }
 
-    /// R6: from now on nothing is created.
-    pub(super) fn superseded(&mut self, news: &mut Vec<News>) {
-        if !self.session.superseded {
-            self.session.superseded = true;
+    /// R6: from now on nothing is created, and nothing extended that was born after log index `at`.
+    pub(super) fn superseded(&mut self, at: LogIndex, news: &mut Vec<News>) {
+        if !self.session.is_superseded() {
+            self.session.superseded_at = Some(at);
             news.push(News::Superseded);
         }
     }
@@ -337,7 +344,8 @@ impl Leases {
     /// A session past its deadline, with everything told and answered, is to be followed by another.
     pub(super) fn note_session_over(&mut self, news: &mut Vec<News>) {
         let s = &mut self.session;
-        if s.is_over && !s.open_anew && !s.superseded && s.in_flight.is_empty() && self.dirty.is_empty() {
+        if s.is_over && !s.open_anew && !s.is_superseded() && s.in_flight.is_empty() && self.dirty.is_empty()
+        {
             s.open_anew = true;
             news.push(News::SessionOver);
         }
@@ -366,7 +374,7 @@ impl Leases {
             hello_due: s.hello_due,
             welcomed: s.welcomed,
             resend: s.resend,
-            superseded: s.superseded,
+            superseded_at: s.superseded_at,
             stopping: s.stopping,
             stopped: s.stopped,
             heartbeat_at: s.heartbeat_at,

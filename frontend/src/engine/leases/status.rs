@@ -81,7 +81,7 @@ impl Leases {
             epoch: self.session.epoch,
             is_connected: self.is_connected(),
             is_loaded: self.is_loaded(),
-            is_superseded: self.session.superseded,
+            is_superseded: self.session.is_superseded(),
             log_index: self.session.last_index,
             known_leases: self.records.len() as u64,
             dirty_leases: self.dirty.len() as u64,
