@@ -108,6 +108,11 @@ pub enum News {
     SessionOver,
     /// The store refused or ended the connection.
     ConnectionRefused(Refused),
+    /// This frontend is drained, or no more.
+    Draining {
+        /// Whether it is.
+        on: bool,
+    },
     /// A range was granted, and can be used now or as soon as it is known.
     RangeGranted(PoolId),
 }

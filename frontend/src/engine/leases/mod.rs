@@ -35,6 +35,7 @@ mod query;
 mod ranges;
 mod records;
 mod reserved;
+mod returns;
 mod session;
 mod slab;
 mod status;

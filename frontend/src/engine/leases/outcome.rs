@@ -65,6 +65,9 @@ impl Leases {
                 pool.demand.answered(now);
             }
         }
+        for range in &batch.returned {
+            self.ranges.return_answered(*range, batch.sequence);
+        }
     }
 
     fn settle(&mut self, update: &LeaseUpdate, fate: Fate) {

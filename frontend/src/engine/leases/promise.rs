@@ -299,7 +299,7 @@ impl Leases {
         if held as usize >= self.limits.leases_per_client_max {
             return Err(NoLease::TooMany);
         }
-        if self.session.stopping || self.session.is_superseded() {
+        if self.session.stopping || self.session.draining || self.session.is_superseded() {
             return Err(NoLease::NotNow);
         }
         let mut is_dry = true;
@@ -314,10 +314,14 @@ impl Leases {
         if usable.is_empty() {
             return Err(NoLease::NotNow);
         }
-        self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable)).ok_or(if is_dry {
-            NoLease::Dry
-        } else {
-            NoLease::NotNow
+        let place = self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable));
+        place.ok_or_else(|| {
+            for (pool, _) in &usable {
+                if let Some(ranges) = self.ranges.pool(pool.id) {
+                    ranges.demand.missed(now);
+                }
+            }
+            if is_dry { NoLease::Dry } else { NoLease::NotNow }
         })
     }
 

@@ -6,6 +6,7 @@
 //! superseded one (R6) is never opened again: it extends what it knows while its autonomy lasts and creates nothing.
 
 use super::{Leases, News};
+use leasehold_proto::lease::LeaseUpdate;
 use leasehold_proto::session::{
     Heartbeat, Hello, InterfaceHealth, RefusalReason, Refused, SessionBatch, ToStore, Welcome,
 };
@@ -57,6 +58,8 @@ pub(super) struct Session {
     /// It has nothing left to tell: the next connection opens another.
     open_anew: bool,
     pub(super) stopping: bool,
+    /// Ranges are given back, nothing is created, clients are the partner's as soon as the store has made it so.
+    pub(super) draining: bool,
     /// What the last heartbeat said of serving.
     pub(super) said_serving: bool,
     closing: bool,
@@ -83,6 +86,11 @@ impl VecInFlight {
     pub(super) fn updates(&self) -> usize {
         self.0.iter().map(|f| f.batch.updates.len()).sum()
     }
+
+    /// These updates themselves.
+    pub(super) fn all_updates(&self) -> impl Iterator<Item = &LeaseUpdate> {
+        self.0.iter().flat_map(|f| &f.batch.updates)
+    }
 }
 
 impl Default for Session {
@@ -106,6 +114,7 @@ impl Default for Session {
             is_over: false,
             open_anew: false,
             stopping: false,
+            draining: false,
             said_serving: false,
             closing: false,
             stopped: false,
@@ -247,12 +256,12 @@ impl Leases {
         }
     }
 
-    /// Whether this frontend answers its clients: all is loaded, and its autonomy holds for some pool. Told with each
+    /// Whether this frontend answers its clients: all is loaded, it is not drained, its autonomy holds for some pool. Told with each
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
         let over = self.session.stopping || self.session.is_superseded() || self.session.is_over;
-        self.load.loaded && !over && self.names.pools().any(within)
+        self.load.loaded && !over && !self.session.draining && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while
@@ -317,6 +326,7 @@ impl Leases {
             self.load.begin(self.records.len() > 0);
             self.session.last_index = welcome.index;
         }
+        self.set_draining(welcome.draining);
         if let Some(network) = &welcome.network {
             self.take_network(network, news);
         }

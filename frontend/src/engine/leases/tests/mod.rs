@@ -2,12 +2,14 @@
 
 mod autonomy;
 mod born;
+mod draining;
 mod give;
 mod load;
 mod map;
 mod merge;
 mod order;
 mod ranges;
+mod returns;
 mod stop;
 
 use super::{Given, IaRef, Leases, News, NoLease};
