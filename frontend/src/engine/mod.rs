@@ -159,6 +159,7 @@ impl Engine {
                 }
                 News::Liveness { frontend, live: false } => self.desk(now, replies).partner_down(frontend),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
             }

@@ -61,7 +61,7 @@ impl Reporter {
                 }
                 News::Draining { on: false } => tracing::info!("no more drained: serves again"),
                 News::RangeGranted(pool) => tracing::debug!(%pool, "a range was granted"),
-                News::LookedUp { .. } | News::PoolWord(_) => {}
+                News::LookedUp { .. } | News::Adopted { .. } | News::PoolWord(_) => {}
             }
         }
     }

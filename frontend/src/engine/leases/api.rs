@@ -108,6 +108,13 @@ pub enum News {
     SessionOver,
     /// The store refused or ended the connection.
     ConnectionRefused(Refused),
+    /// An adoption (R7) that this client's message asked for was decided: taken, its lease is known now.
+    Adopted {
+        /// Where the client attaches.
+        link: LinkId,
+        /// The client.
+        duid: Duid,
+    },
     /// This frontend is drained, or no more.
     Draining {
         /// Whether it is.

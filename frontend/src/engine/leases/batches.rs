@@ -38,6 +38,7 @@ impl Leases {
             self.clock.now_at_most(now, &self.timing()).is_none() && !self.session.is_proof_under_way();
         let is_due = !self.dirty.is_empty()
             || !returned.is_empty()
+            || self.adoptions.is_queued()
             || wants_ranges
             || needs_proof
             || self.session.extend_at(self.names.extend_every()).is_some_and(|at| at <= now)
@@ -68,6 +69,7 @@ impl Leases {
             let Some(entry) = self.dirty.pop() else { break };
             updates.extend(self.update_of(entry));
         }
+        updates.extend(self.next_adoptions(UPDATES_MAX - updates.len()));
         self.note_acknowledgeable();
         let requests = if self.may_ask() { self.ranges.requests(now, sequence) } else { Vec::new() };
         let batch = Arc::new(SessionBatch {

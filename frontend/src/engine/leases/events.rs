@@ -38,7 +38,7 @@ impl Leases {
         let mut is_waited_for = false;
         for event in &entry.events {
             match event {
-                StoreEvent::Batch(outcome) => self.take_outcome(now, entry.index, outcome),
+                StoreEvent::Batch(outcome) => self.take_outcome(now, entry.index, outcome, news),
                 StoreEvent::Lease(lease) => {
                     is_waited_for |= lease.state.awaits_freeing();
                     self.take_lease(lease);

@@ -241,7 +241,7 @@ impl Leases {
     }
 
     /// The binding of an IA, sharing the octets of a DUID that is known.
-    fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
+    pub(super) fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
         let duid = self.records.shared_duid(ia.link, ia.duid).or_else(|| Duid::new(ia.duid).ok())?;
         Some(BindingKey { link: ia.link, duid, kind: ia.kind, iaid: ia.iaid })
     }
@@ -273,8 +273,14 @@ impl Leases {
         record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
     }
 
+    /// SEC-02: whether a client may have no more leases on a link.
+    pub(super) fn has_too_many(&self, ia: IaRef<'_>) -> bool {
+        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
+        held as usize >= self.limits.leases_per_client_max
+    }
+
     /// R3 under R4's allowance; nothing when no time may be promised.
-    fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
+    pub(super) fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
         let now_at_most = self.clock.now_at_most(now, &self.timing())?;
         let mclt = self.autonomy.allowance(now, pool);
         let desired = Desired { preferred: pool.preferred, valid: pool.valid, mclt };
@@ -295,8 +301,7 @@ impl Leases {
         if pools.is_empty() {
             return Err(NoLease::NoPool);
         }
-        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
-        if held as usize >= self.limits.leases_per_client_max {
+        if self.has_too_many(ia) {
             return Err(NoLease::TooMany);
         }
         if self.session.stopping || self.session.draining || self.session.is_superseded() {

@@ -293,6 +293,7 @@ impl Leases {
     /// a closing batch, after which nothing of this session is waited for.
     pub fn begin_stop(&mut self, _now: LocalTime) {
         self.session.stopping = true;
+        self.adoptions.forget_queued();
     }
 
     /// The closing batch was acknowledged, or there is no session that could have anything to close.
@@ -322,7 +323,7 @@ impl Leases {
             self.session.epoch = welcome.epoch;
         }
         if !welcome.resumed {
-            self.untold_outcomes(now, welcome.applied_sequence);
+            self.untold_outcomes(now, welcome.applied_sequence, news);
             self.load.begin(self.records.len() > 0);
             self.session.last_index = welcome.index;
         }
@@ -376,6 +377,7 @@ impl Leases {
         self.ranges.forget(self.names.pools());
         self.load.forget();
         self.lookups.clear();
+        self.adoptions.forget();
         self.clock.forget();
         self.autonomy.forget();
         let s = std::mem::take(&mut self.session);

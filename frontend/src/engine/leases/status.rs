@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) struct Counts {
     pub(super) refused: BTreeMap<UpdateRefusal, u64>,
     pub(super) conflicts: u64,
+    pub(super) adopted: u64,
 }
 
 /// Figures of one moment, and counts since start.
@@ -41,6 +42,10 @@ pub struct LeasesStatus {
     pub refused: Vec<(UpdateRefusal, u64)>,
     /// Leases promised here that another client held by the store's word (R8).
     pub conflicts: u64,
+    /// Leases that the store adopted at this frontend's word (R7).
+    pub adopted: u64,
+    /// Adoptions asked for and not answered.
+    pub adoptions_under_way: u64,
     /// Each of this frontend's pools, by id.
     pub pools: Vec<PoolStatus>,
 }
@@ -92,6 +97,8 @@ impl Leases {
             batches_in_flight: self.session.in_flight.len() as u64,
             refused: self.counts.refused.iter().map(|(reason, n)| (*reason, *n)).collect(),
             conflicts: self.counts.conflicts,
+            adopted: self.counts.adopted,
+            adoptions_under_way: self.adoptions.outstanding(),
             pools: pools.collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! A frontend's leases against a store played by the test: it answers what it is told to.
 
+mod adoption;
 mod autonomy;
 mod born;
 mod draining;
