@@ -179,6 +179,7 @@ impl Engine {
                 }
                 News::Relays { frontend } => self.desk(now, replies).judged_anew(frontend, None),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
             }

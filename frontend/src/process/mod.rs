@@ -17,9 +17,9 @@ mod handler;
 mod health;
 mod reporter;
 mod running;
+mod shed;
 pub mod status_socket;
 mod survival_log;
-mod shed;
 
 #[cfg(test)]
 mod tests;
