@@ -43,7 +43,8 @@ fn without_faults_nobody_loses_a_lease() {
     for (seed, flavour) in (100..).zip(Flavour::ALL) {
         let report =
             run(&Plan::of(seed, flavour, Sabotage::None).without_faults()).unwrap_or_else(|f| panic!("{f}"));
-        assert!(report.counts.renewals > 100, "{flavour:?}: {report}");
+        let enough = if flavour == Flavour::Single { 20 } else { 100 };
+        assert!(report.counts.renewals > enough, "{flavour:?}: {report}");
         assert_eq!(report.counts.lost_by_silence, 0, "{flavour:?}");
     }
 }

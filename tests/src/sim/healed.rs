@@ -70,6 +70,8 @@ impl World {
 
     /// Leases that clients hold and the store does not know, though all is told.
     fn unrecorded_holdings(&self) -> Option<String> {
+        // A promise without end that was never told, of a lease that the store had called expired: nothing frees it.
+        let endless = self.plan.flavour == Flavour::Infinite;
         let machine = &self.store.reference;
         for client in self.clients.iter() {
             // Of these, the records may rightly say something else.
@@ -84,7 +86,8 @@ impl World {
             for association in &client.associations {
                 for (prefix, _) in association.leases.iter().filter(|l| l.1 > now) {
                     let recorded = machine.lease(*prefix).is_some_and(|l| {
-                        l.binding.duid.as_bytes() == client.duid && l.state == LeaseState::Active
+                        l.binding.duid.as_bytes() == client.duid
+                            && (l.state == LeaseState::Active || (endless && l.state.awaits_freeing()))
                     });
                     if !recorded {
                         return Some(format!(

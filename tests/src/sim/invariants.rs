@@ -4,6 +4,7 @@
 //! batch, stability when a lease is withdrawn or lost, replicas and the machine's own invariants now and then. Knows the store's reference machine, which applies what is committed.
 
 use super::clock::{Nanos, secs};
+use super::oracle::Holder;
 use super::plan::Sabotage;
 use super::world::World;
 use leasehold_frontend::codec::IaKind as WireKind;
@@ -154,14 +155,13 @@ impl World {
     }
 
     /// Stability: a client that renews leases in force is not told to stop; what it once declined aside.
-    pub(super) fn judge_withdrawn(&mut self, client: usize, prefixes: &[Prefix], how: &str) {
+    pub(super) fn judge_withdrawn(&mut self, client: usize, ia: (IaKind, u32), prefixes: &[Prefix], how: &str) {
         let mut wrong = Vec::new();
-        let identity = self.identity(client);
+        let holder = Holder { client: self.identity(client), kind: ia.0, iaid: ia.1 };
         for prefix in prefixes {
             let declined = self.clients[client].declined.contains(prefix);
-            let by = self.oracle.promiser(identity, *prefix);
-            let excused = self.is_unsettled(*prefix) || by.is_some_and(|b| self.operator.overridden.contains(&b));
-            if declined || excused || !self.oracle.holds(self.now, identity, *prefix) {
+            let Some(by) = self.oracle.promiser(self.now, holder, *prefix) else { continue };
+            if declined || self.is_unsettled(*prefix) || self.operator.overridden.contains(&by) {
                 continue;
             }
             let record = self.store.reference.lease(*prefix).map_or_else(

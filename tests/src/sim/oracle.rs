@@ -135,14 +135,10 @@ impl Oracle {
         self.disowned.push((until, holder, speaks));
     }
 
-    /// Whether a client holds a lease now.
-    pub(super) fn holds(&self, now: Nanos, client: usize, prefix: Prefix) -> bool {
-        self.holdings.iter().any(|h| h.holder.client == client && h.prefix == prefix && h.until > now)
-    }
-
-    /// Which process promised a client a lease that it holds.
-    pub(super) fn promiser(&self, client: usize, prefix: Prefix) -> Option<Promiser> {
-        self.holdings.iter().find(|h| h.holder.client == client && h.prefix == prefix).map(|h| h.by)
+    /// Which process promised an IA a lease that it holds now.
+    pub(super) fn promiser(&self, now: Nanos, holder: Holder, prefix: Prefix) -> Option<Promiser> {
+        let held = |h: &&Holding| h.holder == holder && h.prefix == prefix && h.until > now;
+        self.holdings.iter().find(held).map(|h| h.by)
     }
 }
 
@@ -179,7 +175,7 @@ mod tests {
         oracle.promised(1, holder(1), address, 50, BY).unwrap();
         assert!(oracle.promised(60, holder(2), address, 90, BY).is_err());
         oracle.uses(holder(1), &[address]);
-        assert!(oracle.holds(60, 1, address));
+        assert_eq!(oracle.promiser(60, holder(1), address), Some(BY));
         oracle.given_up(1, address);
         assert!(oracle.promised(60, holder(2), address, 90, BY).is_ok());
     }

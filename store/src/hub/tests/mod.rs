@@ -1,5 +1,6 @@
 //! The hub with a real machine behind it: sessions, streams, loads, resumption, liveness.
 
+mod behind;
 mod liveness;
 mod sessions;
 mod streams;
