@@ -31,12 +31,15 @@ pub(super) struct Demand {
     window_began: LocalTime,
     created: u64,
     created_before: u64,
+    /// New leases from this pool in the session.
+    pub(super) created_in_all: u64,
 }
 
 impl Demand {
     pub(super) fn created(&mut self, now: LocalTime) {
         self.roll(now);
         self.created += 1;
+        self.created_in_all += 1;
     }
 
     pub(super) fn starved(&self) {

@@ -30,6 +30,7 @@ mod merge;
 mod names;
 mod outcome;
 mod owned;
+mod partners;
 mod promise;
 mod query;
 mod ranges;
@@ -38,17 +39,19 @@ mod reserved;
 mod session;
 mod slab;
 mod status;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
+pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::words::FrontendId;
-use std::collections::BTreeMap;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
@@ -66,8 +69,9 @@ pub struct Leases {
     lookups: lookup::Lookups,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
-    live: BTreeMap<FrontendId, bool>,
+    partners: partners::Partners,
     counts: status::Counts,
+    survey: survey::Survey,
 }
 
 impl Leases {
@@ -89,8 +93,9 @@ impl Leases {
             lookups: lookup::Lookups::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
-            live: BTreeMap::new(),
+            partners: partners::Partners::default(),
             counts: status::Counts::default(),
+            survey: survey::Survey::default(),
         }
     }
 

@@ -25,6 +25,8 @@ pub struct LeasesStatus {
     pub is_loaded: bool,
     /// A newer session of this frontend exists (R6).
     pub is_superseded: bool,
+    /// A clean stop has begun: nothing is promised any more.
+    pub is_stopping: bool,
     /// Stream position: every event up to here was applied.
     pub log_index: LogIndex,
     /// Lease records in memory, free ones included.
@@ -82,6 +84,7 @@ impl Leases {
             is_connected: self.is_connected(),
             is_loaded: self.is_loaded(),
             is_superseded: self.session.superseded,
+            is_stopping: self.session.stopping,
             log_index: self.session.last_index,
             known_leases: self.records.len() as u64,
             dirty_leases: self.dirty.len() as u64,

@@ -1,6 +1,7 @@
 //! A frontend's leases against a store played by the test: it answers what it is told to.
 
 mod autonomy;
+mod budget;
 mod give;
 mod load;
 mod map;
