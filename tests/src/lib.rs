@@ -8,5 +8,6 @@
 pub mod cluster;
 pub mod debian;
 pub mod interop;
+pub mod model;
 pub mod netns;
 pub mod sim;
