@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod debian;
 pub mod interop;
+pub mod model;
 pub mod netns;
 pub mod pair;
 pub mod sim;
