@@ -2,11 +2,12 @@
 //!
 //! [`sim`]: the two pure cores in a seeded world, judged by what Replies promised. [`cluster`]: real processes on
 //! loopback. [`netns`] and [`debian`]: real clients and relays in network namespaces, their programs unpacked
-//! privately. [`interop`]: Leasehold's own processes among them. The tests themselves are in
+//! privately. [`interop`]: Leasehold's own processes among them. [`failures`]: what befalls them, judged at the wire. The tests themselves are in
 //! `tests/tests`, a file a kind.
 
 pub mod cluster;
 pub mod debian;
+pub mod failures;
 pub mod interop;
 pub mod netns;
 pub mod sim;
