@@ -495,7 +495,7 @@ fn fo_906_the_wall_clock_of_one_store_node_is_a_day_ahead() {
         6,
     );
     let ahead = |_: &Lab| {
-        let library = debian::program("libfaketime.so.1")?;
+        let library = debian::program("libfaketimeMT.so.1")?;
         let words = [
             "env".into(),
             format!("LD_PRELOAD={}", library.path().display()),

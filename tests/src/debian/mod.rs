@@ -24,7 +24,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("dhcrelay", "isc-dhcp-relay"),
     ("dhcpcd", "dhcpcd-base"),
     ("kea-dhcp6", "kea-dhcp6-server"),
-    ("libfaketime.so.1", "libfaketime"),
+    ("libfaketimeMT.so.1", "libfaketime"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
 ];
