@@ -59,10 +59,19 @@ fn other_than(nodes: &[Node]) -> Result<Node> {
 fn fo_107_kill_9_of_the_serving_frontend() {
     let failure = failure("fo_107_kill_9_of_the_serving_frontend", "frontend, kill -9", 12, 6);
     run(&failure, |site| {
+        let killed = now()?;
         site.cluster.kill_node(SERVING)?;
         site.go_on(RENEWED_AGAIN);
-        nothing()
+        partner_answered(site, killed)
     });
+}
+
+/// How soon the partner answered somebody, from a moment on.
+fn partner_answered(site: &Site<'_>, since: Duration) -> Result<String> {
+    let address = site.lab.link_local(Side::B);
+    let first =
+        site.look(|wire| wire.first_reply_from(address, since)).context("the partner answered nobody")?;
+    Ok(format!("the partner's first Reply after {} ms", first.saturating_sub(since).as_millis()))
 }
 
 #[test]
@@ -104,11 +113,12 @@ fn fo_107_the_serving_frontend_crashes_again_and_again() {
 fn fo_107_power_cut_of_the_serving_frontend() {
     let failure = failure("fo_107_power_cut_of_the_serving_frontend", "frontend, power cut", 12, 10);
     run(&failure, |site| {
+        let cut = now()?;
         // Its peers hear nothing any more, not even that connections are over.
         site.lab.firewall(SERVING, "add rule inet lab in drop\nadd rule inet lab out drop\n")?;
         site.cluster.kill_node(SERVING)?;
         site.go_on(RENEWED_AGAIN);
-        nothing()
+        partner_answered(site, cut)
     });
 }
 
@@ -116,10 +126,11 @@ fn fo_107_power_cut_of_the_serving_frontend() {
 fn fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network() {
     let test = "fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network";
     run(&failure(test, "client network of a frontend, no carrier", 13, 10), |site| {
+        let cut = now()?;
         site.lab.carrier(SERVING, "eth0", false)?;
         site.go_on(RENEWED_AGAIN);
         site.lab.carrier(SERVING, "eth0", true)?;
-        nothing()
+        partner_answered(site, cut)
     });
 }
 
@@ -127,10 +138,11 @@ fn fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network() {
 fn fo_104_the_client_network_of_the_serving_frontend_is_cut_silently() {
     let test = "fo_104_the_client_network_of_the_serving_frontend_is_cut_silently";
     run(&failure(test, "client network of a frontend, silent cut", 13, 10), |site| {
+        let cut = now()?;
         site.lab.cut(SERVING, "eth0")?;
         site.go_on(RENEWED_AGAIN);
         site.lab.heal(SERVING)?;
-        nothing()
+        partner_answered(site, cut)
     });
 }
 

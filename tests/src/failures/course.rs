@@ -116,10 +116,10 @@ fn verdict(
         of_loads.map(|wait| wait.until.unwrap_or(end).saturating_sub(wait.since)).max().unwrap_or_default()
     };
     let (renew, new) = (longest(Wanted::Renewal), longest(Wanted::New));
-    let again: u64 = outcomes.iter().flat_map(|outcome| outcome.report.retransmissions.values()).sum();
-    let (given_twice, taken_back, examples, replies) =
-        site.look(|wire| (wire.given_twice(), wire.taken_back(), wire.examples().to_vec(), wire.replies()));
-    let mut notes = vec![format!("{replies} Replies read, {again} messages sent again")];
+    let (given_twice, taken_back, examples) =
+        site.look(|wire| (wire.given_twice(), wire.taken_back(), wire.examples().to_vec()));
+    let (replies, repeats) = site.look(|wire| (wire.replies(), wire.repeats_from(began)));
+    let mut notes = vec![format!("{replies} Replies read, {repeats} messages sent again")];
     if !note.is_empty() {
         notes.insert(0, note);
     }

@@ -12,7 +12,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use leasehold::load::oracle::{ClientNumber, Oracle};
-use leasehold_frontend::codec::message::{ClientMessage, MessageKind};
+use leasehold_frontend::codec::message::{ClientMessage, MessageKind, TransactionId};
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind, unwrap_relay_reply};
 use leasehold_frontend::codec::wire::{SERVER_PORT, msg, status};
 use leasehold_frontend::codec::{Decoded, decode};
@@ -62,6 +62,7 @@ pub struct NewPromise {
 #[derive(Debug)]
 struct Client {
     number: ClientNumber,
+    transaction: Option<TransactionId>,
     waiting: BTreeMap<Wanted, Duration>,
 }
 
@@ -79,7 +80,10 @@ pub struct Wire {
     held: BTreeMap<Prefix, Holding>,
     waits: Vec<Wait>,
     new_promises: Vec<NewPromise>,
-    replies: u64,
+    /// When each Reply passed, and who sent it.
+    replies: Vec<(Duration, Ipv6Addr)>,
+    /// When each message passed that had passed before.
+    repeats: Vec<Duration>,
     given_twice: u64,
     taken_back: u64,
     unreadable: u64,
@@ -111,6 +115,9 @@ impl Wire {
     fn asked(&mut self, at: Duration, message: &ClientMessage<'_>) {
         let Some(duid) = message.client_id else { return };
         let client = client(&mut self.clients, duid);
+        if client.transaction.replace(message.transaction_id) == Some(message.transaction_id) {
+            self.repeats.push(at);
+        }
         let wanted = match message.kind {
             MessageKind::Solicit | MessageKind::Request => Wanted::New,
             MessageKind::Renew | MessageKind::Rebind => Wanted::Renewal,
@@ -140,7 +147,7 @@ impl Wire {
         if message.kind != ServerMessageKind::Reply {
             return;
         }
-        self.replies += 1;
+        self.replies.push((at, from));
         let Some(duid) = message.client_id else { return };
         let number = client(&mut self.clients, duid).number;
         let mut promised = false;
@@ -215,10 +222,23 @@ impl Wire {
         }
     }
 
-    /// Replies that passed.
+    /// How many Replies have passed.
     #[must_use]
-    pub fn replies(&self) -> u64 {
-        self.replies
+    pub fn replies(&self) -> usize {
+        self.replies.len()
+    }
+
+    /// When the first Reply of this sender passed, from a moment on.
+    #[must_use]
+    pub fn first_reply_from(&self, sender: Ipv6Addr, moment: Duration) -> Option<Duration> {
+        self.replies.iter().find(|(at, from)| *at >= moment && *from == sender).map(|(at, _)| *at)
+    }
+
+    /// How many messages passed again, from a moment on: same client and transaction. What a relay sends to two servers
+    /// counts, too.
+    #[must_use]
+    pub fn repeats_from(&self, moment: Duration) -> usize {
+        self.repeats.iter().filter(|at| **at >= moment).count()
     }
 
     /// Promises of what another client held.
@@ -275,7 +295,11 @@ impl Wire {
 
 fn client<'a>(clients: &'a mut BTreeMap<Vec<u8>, Client>, duid: &[u8]) -> &'a mut Client {
     let number = ClientNumber::try_from(clients.len()).unwrap_or(ClientNumber::MAX);
-    clients.entry(duid.to_vec()).or_insert_with(|| Client { number, waiting: BTreeMap::new() })
+    clients.entry(duid.to_vec()).or_insert_with(|| Client {
+        number,
+        transaction: None,
+        waiting: BTreeMap::new(),
+    })
 }
 
 fn local(at: Duration) -> LocalTime {
