@@ -19,6 +19,11 @@ fn scratch() {
     c.adoption = n("ADOPT", 0) > 0;
     let out = explore(c, 2, &[ONE_HOLDER]);
     println!("{} states depth {} in {:?}", out.states, out.depth, out.took);
-    for f in &out.found { println!("{}: {} {:#?}", f.property, f.actions.len(), f.actions); }
-    println!("{:?}", leasehold_tests::model::Sight::ALL.iter().filter(|s| out.sights.has(**s)).collect::<Vec<_>>());
+    for f in &out.found {
+        println!("{}: {} {:#?}", f.property, f.actions.len(), f.actions);
+    }
+    println!(
+        "{:?}",
+        leasehold_tests::model::Sight::ALL.iter().filter(|s| out.sights.has(**s)).collect::<Vec<_>>()
+    );
 }

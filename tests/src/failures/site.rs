@@ -97,7 +97,7 @@ impl<'lab> Site<'lab> {
                 let seconds = u32::try_from(work.longest.as_secs()).unwrap_or(u32::MAX);
                 let rate_per_sec = Some(f64::from(work.newcomers_per_second));
                 let clients = work.newcomers_per_second.saturating_mul(seconds);
-                Plan { rate_per_sec, ..plan(target, work, clients, 2) }
+                Plan { avalanche: None, rate_per_sec, ..plan(target, work, clients, 2) }
             })?,
         ];
         Ok(Self { lab, cluster, load_nodes, clients, wire, capture: Some(capture), loads, work })

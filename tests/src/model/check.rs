@@ -140,8 +140,7 @@ impl Leases {
                 {
                     actions.push(Action::Release(s, address, client));
                 }
-                let is_unknown =
-                    process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
+                let is_unknown = process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
                 if self.config.adoption
                     && is_unknown
                     && process.skew.is_some()
@@ -330,12 +329,8 @@ pub fn explore(config: Config, threads: usize, until: &[&'static str]) -> Outcom
     let sights = Arc::new(Sights::default());
     let model = Leases { config, sights: Arc::clone(&sights) };
     let until: BTreeSet<&'static str> = until.iter().copied().collect();
-    let checker = model
-        .checker()
-        .threads(threads)
-        .finish_when(HasDiscoveries::AnyOf(until))
-        .spawn_bfs()
-        .join();
+    let checker =
+        model.checker().threads(threads).finish_when(HasDiscoveries::AnyOf(until)).spawn_bfs().join();
     let mut found: Vec<Found> = checker
         .discoveries()
         .into_iter()

@@ -200,9 +200,12 @@ impl Record {
         let dirty = self.dirty?;
         self.in_flight += 1;
         self.promises_in_flight += u8::from(dirty.kind == Kind::Promise);
-        self.dirty = dirty
-            .then_release
-            .then_some(Dirty { kind: Kind::Release, then_release: false, ack_until: 0, base: dirty.base });
+        self.dirty = dirty.then_release.then_some(Dirty {
+            kind: Kind::Release,
+            then_release: false,
+            ack_until: 0,
+            base: dirty.base,
+        });
         Some(Update {
             kind: dirty.kind,
             client: self.client,
@@ -310,7 +313,13 @@ impl World {
     }
 
     /// A process makes its next batch.
-    pub(super) fn send(&mut self, rules: Rules<'_>, s: usize, wants: Option<u8>, only_acks: bool) -> Option<()> {
+    pub(super) fn send(
+        &mut self,
+        rules: Rules<'_>,
+        s: usize,
+        wants: Option<u8>,
+        only_acks: bool,
+    ) -> Option<()> {
         let now = self.now;
         let session = &mut self.sessions[s];
         let batch = session.process.as_mut()?.make_batch(rules.config, now, wants, only_acks);

@@ -49,9 +49,8 @@ impl World {
         };
         // What is acknowledged lengthens the life of sessions, those to come included, whose autonomy ends earlier.
         let provable = if config.proofs { time } else { time + config.autonomy };
-        let end_of = |s: &Session| {
-            (s.extended_at + config.autonomy).min(s.autonomy_ended_at.unwrap_or(provable))
-        };
+        let end_of =
+            |s: &Session| (s.extended_at + config.autonomy).min(s.autonomy_ended_at.unwrap_or(provable));
         let earliest = self.sessions.iter().filter(|s| !s.closed).map(end_of).fold(provable, u8::min);
         for lease in self.leases.iter_mut().flatten() {
             let matters = lease.acked_until > earliest;
@@ -99,13 +98,8 @@ impl World {
         points.push(0);
         points.sort_unstable();
         points.dedup();
-        let awaited: SmallVec<[u8; ADDRESSES]> = self
-            .leases
-            .iter()
-            .flatten()
-            .filter(|l| l.state.awaits_freeing())
-            .map(|l| l.version)
-            .collect();
+        let awaited: SmallVec<[u8; ADDRESSES]> =
+            self.leases.iter().flatten().filter(|l| l.state.awaits_freeing()).map(|l| l.version).collect();
         let position = |v: u8| awaited.iter().copied().filter(|a| *a <= v).max().unwrap_or(0);
         for session in &mut self.sessions {
             session.acked = position(session.acked);

@@ -7,7 +7,8 @@
 use super::config::{Config, Sabotage};
 use super::sight::{Sight, Sights};
 use super::state::{
-    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, Update, World,
+    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, Update,
+    World,
 };
 use smallvec::SmallVec;
 
@@ -43,8 +44,7 @@ impl Rules<'_> {
             return 0;
         }
         let deadline = self.deadline_of(session);
-        let promised =
-            if self.has(Sabotage::DeathIgnoresAck) { deadline } else { deadline.max(acked_until) };
+        let promised = if self.has(Sabotage::DeathIgnoresAck) { deadline } else { deadline.max(acked_until) };
         promised + self.config.mclt + self.guard_at_death()
     }
 
@@ -147,7 +147,13 @@ impl World {
         });
     }
 
-    fn take_update(&mut self, rules: Rules<'_>, s: usize, address: usize, update: &Update) -> Result<(), Refusal> {
+    fn take_update(
+        &mut self,
+        rules: Rules<'_>,
+        s: usize,
+        address: usize,
+        update: &Update,
+    ) -> Result<(), Refusal> {
         let record = self.leases[address];
         let same_holding = record.filter(|r| r.client == update.client);
         let acked_until = same_holding.map_or(0, |r| r.acked_until);
@@ -236,8 +242,7 @@ impl World {
         update: &Update,
         record: Lease,
     ) -> Result<(), Refusal> {
-        let by_others =
-            if record.by == Some(number(s)) { record.others_version } else { record.version };
+        let by_others = if record.by == Some(number(s)) { record.others_version } else { record.version };
         let is_stale = by_others > update.base && !rules.has(Sabotage::StaleReleaseTaken);
         if record.client != update.client || is_stale {
             self.tell_lease(address, self.readers() & (1 << s));
@@ -327,8 +332,7 @@ impl World {
     }
 
     fn free(&mut self, rules: Rules<'_>, address: usize, lease: Lease) {
-        let by_death =
-            self.sessions.iter().any(|s| s.took_part && !s.closed && s.acked < lease.version);
+        let by_death = self.sessions.iter().any(|s| s.took_part && !s.closed && s.acked < lease.version);
         rules.sights.note(if by_death { Sight::FreedByDeath } else { Sight::FreedByWatermark });
         let mut freed = Lease { state: Standing::Free, valid_until: 0, ..lease };
         if !rules.has(Sabotage::AckCarriedOver) {

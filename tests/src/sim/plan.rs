@@ -157,7 +157,8 @@ impl Plan {
         let mut plan = Self {
             seed,
             flavour,
-            operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken][rng.random_range(0..4)],
+            operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken]
+                [rng.random_range(0..4)],
             sabotage,
             network: draw_network(&mut rng, flavour, &spans, &clients),
             frontends: frontends(flavour),
