@@ -188,6 +188,7 @@ fn behaviour(prefixes: bool, renew_after: Option<Duration>) -> Behaviour {
 /// Clients that all come within about a second.
 fn plan(target: Target, work: Work, clients: u32, seed: u64) -> Plan {
     Plan {
+        avalanche: None,
         target,
         clients,
         behaviour: behaviour(false, None),
