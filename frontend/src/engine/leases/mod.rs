@@ -54,11 +54,14 @@ pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::words::FrontendId;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
     frontend: FrontendId,
+    /// Where this process runs, shown with each Hello (R6).
+    host: Option<HostProof>,
     limits: Limits,
     key: hash::HashKey,
     names: names::Names,
@@ -85,6 +88,7 @@ impl Leases {
         let key = hash::HashKey::new(hash_key);
         Self {
             frontend,
+            host: None,
             limits,
             key,
             names: names::Names::default(),
@@ -102,6 +106,11 @@ impl Leases {
             counts: status::Counts::default(),
             survey: survey::Survey::default(),
         }
+    }
+
+    /// What the session shows to the store (R6).
+    pub fn set_host_proof(&mut self, proof: Option<HostProof>) {
+        self.host = proof;
     }
 
     /// R4's allowances as configured.

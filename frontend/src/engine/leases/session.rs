@@ -224,7 +224,7 @@ impl Leases {
                 resume_epoch: self.session.epoch,
                 resume_index: self.session.last_index,
                 loaded: self.load.loaded,
-                host: None,
+                host: self.host,
             }));
         }
         if !self.session.welcomed {
