@@ -36,6 +36,23 @@ pub struct FrontendInterface {
     pub relays: bool,
 }
 
+/// Bytes of receive buffer asked for when the file does not say.
+const RECEIVE_BUFFER_LEN: usize = leasehold_frontend::io::socket::RECEIVE_BUFFER_LEN;
+
+/// Bounds on what the file may ask for: a batch of ordinary datagrams, and what the kernel can count.
+const RECEIVE_BUFFER_LEN_MIN: u64 = 64 << 10;
+const RECEIVE_BUFFER_LEN_MAX: u64 = 1 << 30;
+
+/// What happens when more comes in than can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverloadConfig {
+    /// Renew and Rebind go before Request, Request before Solicit, and relays take turns. A switch for diagnosis and
+    /// comparison: off, messages are answered in the order of arrival.
+    pub priorities: bool,
+    /// Bytes of receive buffer to ask the kernel for.
+    pub receive_buffer_len: usize,
+}
+
 /// A checked configuration of a frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontendConfig {
@@ -51,6 +68,8 @@ pub struct FrontendConfig {
     pub status_socket: Option<PathBuf>,
     /// Interfaces listened on; none when only relays' unicast is served.
     pub interfaces: Vec<FrontendInterface>,
+    /// What happens when more comes in than can be answered.
+    pub overload: OverloadConfig,
     /// How connections to the store are protected.
     pub security: SecurityConfig,
     /// Logging.
@@ -94,6 +113,10 @@ impl FrontendConfig {
                 .iter()
                 .map(|i| InterfaceText { name: &i.name, link: i.link.as_deref(), relays: i.relays })
                 .collect(),
+            overload: OverloadText {
+                priorities: self.overload.priorities,
+                receive_buffer_bytes: self.overload.receive_buffer_len,
+            },
             log: self.log,
             tls,
         })
@@ -139,6 +162,7 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
     let security = read_security(&mut root, problems.source, &addresses, |at, field, message| {
         problems.add(at, field, message);
     });
+    let overload = read_overload(&mut root);
     let log = read_log(&mut root);
     root.done();
     let port = port.and_then(|port| u16::try_from(port.value).ok()).unwrap_or(SERVER_PORT);
@@ -149,6 +173,7 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         listen: SocketAddrV6::new(address.map_or(Ipv6Addr::UNSPECIFIED, |a| a.value), port, 0, 0),
         status_socket: status_socket.map(|path| path.value),
         interfaces,
+        overload,
         security: security?,
         log,
     })
@@ -165,6 +190,20 @@ fn socket_path(source: &Source, text: &str) -> Result<PathBuf, String> {
         return Err(format!("`{path}` has {len} bytes, and a socket's path no more than {SOCKET_PATH_MAX}"));
     }
     Ok(path)
+}
+
+fn read_overload(root: &mut Table<'_>) -> OverloadConfig {
+    let mut config = OverloadConfig { priorities: true, receive_buffer_len: RECEIVE_BUFFER_LEN };
+    let Some(mut table) = root.table("overload") else { return config };
+    if let Some(priorities) = table.bool("priorities") {
+        config.priorities = priorities.value;
+    }
+    let buffer = table.number("receive_buffer_bytes", RECEIVE_BUFFER_LEN_MIN, RECEIVE_BUFFER_LEN_MAX);
+    if let Some(len) = buffer.and_then(|len| usize::try_from(len.value).ok()) {
+        config.receive_buffer_len = len;
+    }
+    table.done();
+    config
 }
 
 fn read_interfaces(root: &mut Table<'_>) -> Vec<FrontendInterface> {
@@ -204,6 +243,7 @@ struct FrontendText<'c> {
     frontend: FrontendTableText<'c>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     interface: Vec<InterfaceText<'c>>,
+    overload: OverloadText,
     log: LogConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsText<'c>>,
@@ -218,6 +258,12 @@ struct FrontendTableText<'c> {
     listen_port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_socket: Option<&'c Path>,
+}
+
+#[derive(Serialize)]
+struct OverloadText {
+    priorities: bool,
+    receive_buffer_bytes: usize,
 }
 
 #[derive(Serialize)]

@@ -193,10 +193,27 @@ relays = false
 name = "eth1"
 relays = true
 
+[overload]
+priorities = true
+receive_buffer_bytes = 33554432
+
 [log]
 level = "info"
 format = "text"
 "#
+    );
+}
+
+#[test]
+fn frontend_overload_is_read_and_bounded() {
+    let base = "insecure_loopback = true\n[frontend]\nname = \"fe-a\"\ncluster = \"demo\"\nstore = [\"127.0.0.1:7001\"]\n";
+    let given = format!("{base}[overload]\npriorities = false\nreceive_buffer_bytes = 65536\n");
+    assert!(effective(&given).contains("[overload]\npriorities = false\nreceive_buffer_bytes = 65536\n"));
+    let wrong = format!("{base}[overload]\nreceive_buffer_bytes = 1\npriority = true\n");
+    assert_eq!(
+        errors(&wrong),
+        "etc/leasehold.toml:7: overload.receive_buffer_bytes: must be from 65536 to 1073741824, not 1
+etc/leasehold.toml:8: overload.priority: is not a known key here; known are `priorities`, `receive_buffer_bytes`"
     );
 }
 

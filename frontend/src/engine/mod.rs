@@ -1,8 +1,9 @@
 //! The frontend's engine: packets and store messages in, replies and store messages out. Pure.
 //!
 //! It owns everything that decides about leases on this side: [`leases`] (what is known, owned, promised and dirty; the
-//! session's order; R1 to R6 and R9) and [`exchange`] (what each DHCPv6 message means and what is answered, by whom);
-//! and it says for how long and for whom it can go on without the store ([`budget`]).
+//! session's order; R1 to R9 but R8's record) and [`exchange`] (what each DHCPv6 message means and what is answered, by
+//! whom). Beside them [`admission`] says who goes first while more comes in than can be answered, and [`budget`] for how
+//! long and for whom this frontend can go on without the store.
 //! It refuses to know sockets, clocks, entropy, tokio and gRPC: time is an argument, the hash key a setting. Inputs
 //! are [`Engine::handle`], [`Engine::apply`], [`Engine::connected`], [`Engine::disconnected`], [`Engine::turn`]; after
 //! any of them the shell takes [`Engine::drain`] and asks [`Engine::next_deadline`]. Nothing here panics on input.
@@ -11,6 +12,7 @@
 //! into the sink; `drain`, so that every update is queued before its Reply leaves (R4); and right before the replies
 //! are sent, with a clock read at that moment, [`Engine::may_send`]: if it says no, all of them are dropped.
 
+pub mod admission;
 pub mod budget;
 mod counters;
 pub mod exchange;
@@ -163,8 +165,21 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
-                News::Liveness { frontend, live: false } => self.desk(now, replies).partner_down(frontend),
+                News::Liveness { frontend, live } => {
+                    if *live == (frontend == self.leases.frontend()) {
+                        self.desk(now, replies).judged_anew(frontend, None);
+                    }
+                }
+                News::Links { frontend, down, up } => {
+                    match if frontend == self.leases.frontend() { up } else { down }.as_slice() {
+                        [] => {}
+                        [link] => self.desk(now, replies).judged_anew(frontend, Some(*link)),
+                        _ => self.desk(now, replies).judged_anew(frontend, None),
+                    }
+                }
+                News::Relays { frontend } => self.desk(now, replies).judged_anew(frontend, None),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
             }
@@ -188,6 +203,8 @@ impl Engine {
     pub fn connected(&mut self, now: LocalTime) {
         self.leases.connected(now);
         self.note_reach(now);
+        // What was heard while nobody was told is no news.
+        self.exchange.take_link_reports();
     }
 
     /// The connection to the store is gone. Service goes on (FO-904).
@@ -219,7 +236,13 @@ impl Engine {
 
     /// Appends what is to be sent to the store, in order.
     pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
+        let earlier = out.len();
         self.leases.drain(now, out);
+        for message in out.iter_mut().skip(earlier) {
+            if let ToStore::Heartbeat(heartbeat) = message {
+                heartbeat.links = self.exchange.take_link_reports();
+            }
+        }
     }
 
     /// When [`Engine::turn`] and [`Engine::drain`] are to be called at the latest; none: nothing is due by itself.
@@ -245,10 +268,21 @@ impl Engine {
         self.counters.discards[Discard::SentTooLate.index()] += replies;
     }
 
+    /// Counts datagrams that were given up, or merged with a newer copy, before the engine saw them ([`admission`]).
+    pub fn shed(&mut self, reason: Discard, datagrams: u64) {
+        self.counters.discards[reason.index()] += datagrams;
+    }
+
     /// All counts since the engine began.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// This frontend's name.
+    #[must_use]
+    pub fn frontend(&self) -> &FrontendId {
+        self.leases.frontend()
     }
 
     /// The configuration in use, once one came: for names in logs.

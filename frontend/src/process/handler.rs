@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::config::FrontendInterface;
 use super::health::{RelaysHeard, told};
 use super::reporter::Reporter;
+use super::shed::ShedTeller;
 use super::status_socket::Published;
 use super::survival_log::SurvivalLog;
 use crate::engine::leases::News;
@@ -93,6 +94,7 @@ pub struct EngineHandler {
     stopping: Option<std_mpsc::SyncSender<()>>,
     reporter: Reporter,
     survival_log: SurvivalLog,
+    shed: ShedTeller,
 }
 
 impl std::fmt::Debug for EngineHandler {
@@ -120,6 +122,7 @@ impl EngineHandler {
             stopping: None,
             reporter: Reporter::default(),
             survival_log: SurvivalLog::default(),
+            shed: ShedTeller::default(),
         }
     }
 
@@ -241,11 +244,14 @@ impl EngineHandler {
             return;
         }
         self.report_due = now + REPORT_EACH;
-        let health = told(self.parts.table.health(), &self.parts.interfaces);
-        self.parts.engine.report_health(health, self.relays.list(now));
-        let withheld = self.parts.stats.counts().replies_withheld;
+        let found = self.parts.table.health();
+        let relays = self.relays.list(now, &found);
+        self.parts.engine.report_health(told(found, &self.parts.interfaces), relays);
+        let counts = self.parts.stats.counts();
+        let withheld = counts.replies_withheld;
         self.parts.engine.dropped_unsent(withheld.saturating_sub(self.withheld_told));
         self.withheld_told = withheld;
+        self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
         let budget = engine.survival_budget(now);
@@ -276,7 +282,10 @@ impl PacketHandler for EngineHandler {
         let relayed = self.parts.engine.counters().relayed;
         if relayed != self.relayed {
             self.relayed = relayed;
-            self.relays.hear(now, datagram.source);
+            if self.relays.hear(now, datagram.source, packet.interface_index) {
+                // The partner waits to be told who hears it.
+                self.report_due = LocalTime::ZERO;
+            }
         }
     }
 

@@ -17,13 +17,14 @@ mod handler;
 mod health;
 mod reporter;
 mod running;
+mod shed;
 pub mod status_socket;
 mod survival_log;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{FrontendConfig, FrontendInterface};
+pub use config::{FrontendConfig, FrontendInterface, Overload};
 pub use error::StartError;
 pub use handler::EngineHandler;
 pub use running::{FrontendStatus, Running, STOP_WITHIN, Stopped};
@@ -35,6 +36,7 @@ use leasehold_proto::identity::Role;
 use leasehold_proto::tls::{Security, endpoint};
 use tokio::sync::watch;
 
+use crate::engine::admission::Bounds;
 use crate::engine::{Engine, Limits, Settings};
 use crate::io::interfaces::SCAN_PERIOD;
 use crate::io::{
@@ -62,8 +64,10 @@ impl FrontendProcess {
             Some(key) => hash_key = key,
             None => getrandom::fill(&mut hash_key).map_err(StartError::Entropy)?,
         }
-        let local = SocketConfig { local: config.listen, ..SocketConfig::default() };
-        let socket = Arc::new(ServerSocket::open(&local)?);
+        let Overload { priorities, receive_buffer_len } = config.overload;
+        let socket =
+            Arc::new(ServerSocket::open(&SocketConfig { local: config.listen, receive_buffer_len })?);
+        tell_receive_buffer(&socket, receive_buffer_len);
         let waker = Waker::new()?;
         // A socket bound to one address hears no multicast: its interfaces are watched, and not joined.
         let hears_multicast = config.listen.ip().is_unspecified();
@@ -108,6 +112,7 @@ impl FrontendProcess {
             interfaces: Arc::clone(&table),
             waker: waker.clone(),
             stats: Arc::clone(&stats),
+            admission: priorities.then(|| (hash_key, Bounds::default())),
         };
         let packets = match packets.spawn(handler) {
             Ok(packets) => packets,
@@ -167,6 +172,21 @@ async fn serve_status(
     match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => status_socket::serve(listener, published).await,
         Err(error) => tracing::warn!(%error, "nothing is answered on the status socket"),
+    }
+}
+
+/// Says so if the kernel gave less than was asked for: what it drops is dropped without regard to rank.
+fn tell_receive_buffer(socket: &ServerSocket, asked_len: usize) {
+    // The kernel counts double what it was asked for, for its own book-keeping.
+    match socket.receive_buffer_len() {
+        Ok(given) if given / 2 < asked_len => tracing::warn!(
+            asked_len,
+            given_len = given / 2,
+            "the kernel gives a smaller receive buffer than asked for; raise the sysctl net.core.rmem_max, or grant \
+             CAP_NET_ADMIN"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the size of the receive buffer is unknown"),
     }
 }
 

@@ -5,9 +5,10 @@
 //! know sessions and connections: it is given how each partner stands. No state needs a person to leave it (FO-914). It
 //! is the present leader's memory: who leads next begins anew. Source: RFC 8156 §8, FO-706.
 
-use leasehold_proto::network::Relationship;
+use super::links::{LinkDown, LinkDownReason};
+use leasehold_proto::network::{Network, Relationship};
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{FrontendId, RelationshipId};
+use leasehold_proto::words::{FrontendId, LinkId, RelationshipId};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
@@ -126,6 +127,7 @@ pub struct JournalEvent {
 #[derive(Debug, Default)]
 pub struct States {
     standings: BTreeMap<RelationshipId, Standing>,
+    links_down: BTreeMap<(FrontendId, LinkId), LinkDownReason>,
     journal: VecDeque<JournalEvent>,
     last_number: u64,
 }
@@ -156,6 +158,33 @@ impl States {
                 news.push(self.note(at, &relationship.name, state.name(), &reason, state.is_alarm()));
             }
             self.standings.insert(relationship.id, Standing { state, since, reason });
+        }
+        news
+    }
+
+    /// Takes which links frontends do not serve now (RFC 7031 §4.7). Gives the events that this brought, which are in the
+    /// journal too.
+    pub fn judge_links(
+        &mut self,
+        at: ClusterTime,
+        network: &Network,
+        down: impl Iterator<Item = LinkDown>,
+    ) -> Vec<JournalEvent> {
+        let now = down.map(|d| ((d.frontend, d.link), d.reason)).collect();
+        let before = std::mem::replace(&mut self.links_down, now);
+        let now = self.links_down.clone();
+        let subject = |frontend: &FrontendId, link: LinkId| match network.link(link) {
+            Some(link) => format!("{frontend} on {}", link.name),
+            None => format!("{frontend} on link {}", link.0),
+        };
+        let mut news = Vec::new();
+        for ((frontend, link), reason) in now.iter().filter(|(place, _)| !before.contains_key(*place)) {
+            let reason = format!("{reason}: its partner answers for it");
+            news.push(self.note(at, &subject(frontend, *link), "LINK-DOWN", &reason, true));
+        }
+        for (frontend, link) in before.keys().filter(|place| !now.contains_key(*place)) {
+            let reason = "the cause has been gone for long enough, or its link is configured no more";
+            news.push(self.note(at, &subject(frontend, *link), "LINK-UP", reason, false));
         }
         news
     }
@@ -298,6 +327,33 @@ mod tests {
         assert_eq!((standing.state, standing.since), (RelationshipState::Normal, at(6)));
         let numbers: Vec<u64> = states.events_after(2).map(|e| e.number).collect();
         assert_eq!(numbers, [3, 4, 5]);
+    }
+
+    #[test]
+    fn fo_206_each_mark_of_a_link_is_told_once_and_so_is_its_end() {
+        let mut wire = leasehold_proto::v1::Network {
+            links: vec![leasehold_proto::v1::Link { name: "lan".into(), id: 1, ..Default::default() }],
+            ..Default::default()
+        };
+        leasehold_proto::network::fill_defaults(&mut wire);
+        let network = Network::from_wire(&wire).unwrap();
+        let mut states = States::default();
+        let mut look = |down: bool| {
+            let mark = LinkDown {
+                frontend: FrontendId::new("fe-a").unwrap(),
+                link: LinkId(1),
+                since: leasehold_proto::time::LocalTime::ZERO,
+                reason: LinkDownReason::Deaf,
+            };
+            let marks = down.then_some(mark).into_iter();
+            let news = states.judge_links(ClusterTime::ZERO, &network, marks);
+            news.into_iter().map(|e| (e.subject, e.what)).collect::<Vec<_>>()
+        };
+        let event = |what: &str| ("fe-a on lan".to_owned(), what.to_owned());
+        assert_eq!(look(true), [event("LINK-DOWN")]);
+        assert_eq!(look(true), []);
+        assert_eq!(look(false), [event("LINK-UP")]);
+        assert_eq!(look(false), []);
     }
 
     #[test]

@@ -21,6 +21,8 @@ impl Replica {
         let at = self.time();
         let news = self.states.judge(at, network.relationships.iter(), standing_of);
         news.iter().for_each(tell);
+        let news = self.states.judge_links(at, &network, self.hub.links());
+        news.iter().for_each(tell);
     }
 
     /// Writes an operator's act, or another event, into the journal and the log.
@@ -55,8 +57,8 @@ impl Replica {
 fn tell(event: &JournalEvent) {
     let JournalEvent { subject, what, reason, .. } = event;
     if event.is_alarm {
-        tracing::warn!(subject, what, reason, "a relationship's state or an operator's act");
+        tracing::warn!(subject, what, reason, "a state, or an operator's act");
     } else {
-        tracing::info!(subject, what, reason, "a relationship's state or an operator's act");
+        tracing::info!(subject, what, reason, "a state, or an operator's act");
     }
 }

@@ -12,9 +12,11 @@
 //! - R4: `autonomy::Autonomy::allowance`, measured from before the request that was answered;
 //! - R5: `promise`, either partner extends a lease it knows for the same client;
 //! - R6: `session`, a superseded session creates nothing;
+//! - R7 (this side): `adoption`, what a client claims and nobody has on record is asked for, never promised;
 //! - R8 (this side): `merge`, another client's committed lease stands;
 //! - R9: `promise`, leases of a binding that its client turns out not to use are released.
 
+mod adoption;
 mod api;
 mod autonomy;
 mod batches;
@@ -30,11 +32,13 @@ mod merge;
 mod names;
 mod outcome;
 mod owned;
+mod partners;
 mod promise;
 mod query;
 mod ranges;
 mod records;
 mod reserved;
+mod returns;
 mod session;
 mod slab;
 mod status;
@@ -44,13 +48,13 @@ mod survey;
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
 pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::words::FrontendId;
-use std::collections::BTreeMap;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
@@ -66,9 +70,10 @@ pub struct Leases {
     session: session::Session,
     load: load::Load,
     lookups: lookup::Lookups,
+    adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
-    live: BTreeMap<FrontendId, bool>,
+    partners: partners::Partners,
     counts: status::Counts,
     survey: survey::Survey,
 }
@@ -90,9 +95,10 @@ impl Leases {
             session: session::Session::default(),
             load: load::Load::default(),
             lookups: lookup::Lookups::default(),
+            adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
-            live: BTreeMap::new(),
+            partners: partners::Partners::default(),
             counts: status::Counts::default(),
             survey: survey::Survey::default(),
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use leasehold_proto::tls::Security;
 use leasehold_proto::words::FrontendId;
 
-use super::{FrontendConfig, FrontendProcess, FrontendStatus, Running};
+use super::{FrontendConfig, FrontendProcess, FrontendStatus, Overload, Running};
 use crate::session::StoreAddress;
 use crate::session::tests::PATIENCE;
 
@@ -27,6 +27,7 @@ fn config(stores: &[&str]) -> FrontendConfig {
         security: Security::InsecureLoopback,
         status_socket: None,
         hash_key: Some([7; 16]),
+        overload: Overload::default(),
     }
 }
 
