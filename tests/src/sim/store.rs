@@ -124,9 +124,11 @@ pub(super) fn node_of(name: &str) -> Option<usize> {
 impl World {
     /// Founds the cluster and applies the configuration: the first entry.
     pub(super) fn found_store(&mut self) {
+        let mut network = self.plan.network.clone();
+        leasehold_proto::network::fill_defaults(&mut network);
         let commands = vec![
             Command::Found(Found { cluster: "sim".to_owned(), incarnation: 1, server_duid_seed: [7; 16] }),
-            Command::ApplyNetwork { expected_version: 0, network: self.plan.network.clone() },
+            Command::ApplyNetwork { expected_version: 0, network },
         ];
         let payload = CommandBatch { stamp: ClusterTime::ZERO, commands }.encode().into();
         self.append_committed(payload, None);
