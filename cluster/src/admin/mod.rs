@@ -6,7 +6,7 @@
 //! keys are never printed (SEC-07).
 
 pub mod connect;
-mod table;
+pub(crate) mod table;
 mod view;
 
 #[cfg(test)]

@@ -4,18 +4,21 @@
 //! can be piped.
 
 use comfy_table::{Table, presets};
+use leasehold_proto::time::span_words;
 
 use super::view::{
     ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, RangeView, StatusView,
 };
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+/// An empty table with these columns.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table
 }
 
-fn text(table: &Table) -> String {
+/// A table as lines, without spaces at their ends.
+pub(crate) fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -25,16 +28,6 @@ fn yes(flag: bool) -> String {
 
 fn or_dash(text: Option<&String>) -> String {
     text.cloned().unwrap_or_else(|| "-".to_owned())
-}
-
-/// A span in its two largest units: `1h 3m`.
-pub(super) fn span_words(ms: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let Some(at) = UNITS.iter().position(|(_, factor)| ms >= *factor) else { return format!("{ms}ms") };
-    let (unit, factor) = UNITS[at];
-    let rest = UNITS.get(at + 1).map(|(unit, smaller)| (unit, ms % factor / smaller)).filter(|(_, n)| *n > 0);
-    let head = format!("{}{unit}", ms / factor);
-    rest.map_or_else(|| head.clone(), |(unit, n)| format!("{head} {n}{unit}"))
 }
 
 /// `for 1h 3m`, `for ever`, `over for 5m`.

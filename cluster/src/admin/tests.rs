@@ -355,17 +355,3 @@ fn sec_07_keys_are_not_printed_and_client_text_is_escaped() {
     assert!(json.contains("\"valid_for_ms\":3780000") && json.contains("\"acked_until_ms\":null"), "{json}");
     assert!(people.contains("preferred 1m 30s, valid infinite"), "{people}");
 }
-
-#[test]
-fn spans_are_told_in_two_units() {
-    for (ms, words) in [
-        (0, "0ms"),
-        (999, "999ms"),
-        (61_000, "1m 1s"),
-        (3_600_000, "1h"),
-        (3_780_000, "1h 3m"),
-        (90_061_000, "1d 1h"),
-    ] {
-        assert_eq!(table::span_words(ms), words);
-    }
-}

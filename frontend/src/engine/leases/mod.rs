@@ -12,9 +12,11 @@
 //! - R4: `autonomy::Autonomy::allowance`, measured from before the request that was answered;
 //! - R5: `promise`, either partner extends a lease it knows for the same client;
 //! - R6: `session`, a superseded session creates nothing;
+//! - R7 (this side): `adoption`, what a client claims and nobody has on record is asked for, never promised;
 //! - R8 (this side): `merge`, another client's committed lease stands;
 //! - R9: `promise`, leases of a binding that its client turns out not to use are released.
 
+mod adoption;
 mod api;
 mod autonomy;
 mod batches;
@@ -36,9 +38,11 @@ mod query;
 mod ranges;
 mod records;
 mod reserved;
+mod returns;
 mod session;
 mod slab;
 mod status;
+mod survey;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +50,7 @@ mod tests;
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
+pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
@@ -65,10 +70,12 @@ pub struct Leases {
     session: session::Session,
     load: load::Load,
     lookups: lookup::Lookups,
+    adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
     partners: partners::Partners,
     counts: status::Counts,
+    survey: survey::Survey,
 }
 
 impl Leases {
@@ -88,10 +95,12 @@ impl Leases {
             session: session::Session::default(),
             load: load::Load::default(),
             lookups: lookup::Lookups::default(),
+            adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
             partners: partners::Partners::default(),
             counts: status::Counts::default(),
+            survey: survey::Survey::default(),
         }
     }
 

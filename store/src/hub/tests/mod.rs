@@ -1,5 +1,6 @@
 //! The hub with a real machine behind it: sessions, streams, loads, resumption, liveness, links.
 
+mod behind;
 mod links;
 mod liveness;
 mod sessions;

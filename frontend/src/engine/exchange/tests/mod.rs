@@ -3,6 +3,7 @@
 //! Each test drives an [`Engine`](crate::engine::Engine) through [`Lab`]: a scripted store says what is configured,
 //! granted and committed; messages are built option by option; answers are read by the codec's own reader.
 
+mod adoption;
 mod answering;
 mod confirm_information;
 mod lab;
@@ -16,6 +17,7 @@ mod release_decline;
 mod renew;
 mod replies;
 mod request;
+mod retransmissions;
 mod service;
 mod solicit;
 mod two_relationships;
