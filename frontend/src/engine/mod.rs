@@ -170,10 +170,9 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
-                News::Liveness { frontend, live } => {
-                    if *live == (frontend == self.leases.frontend()) {
-                        self.desk(now, replies).judged_anew(frontend, None);
-                    }
+                // Good news of this frontend, bad news of another.
+                News::Liveness { frontend, live } if *live == (frontend == self.leases.frontend()) => {
+                    self.desk(now, replies).judged_anew(frontend, None);
                 }
                 News::Links { frontend, down, up } => {
                     match if frontend == self.leases.frontend() { up } else { down }.as_slice() {
