@@ -21,6 +21,7 @@ mod api;
 mod autonomy;
 mod batches;
 mod clock;
+mod commit;
 mod demand;
 mod dirty;
 mod events;
@@ -46,6 +47,7 @@ mod status;
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use commit::Rest;
 pub use status::{LeasesStatus, PoolStatus};
 
 use super::Limits;
@@ -70,6 +72,8 @@ pub struct Leases {
     adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
+    /// What the Reply being computed waits for.
+    rest: Option<Rest>,
     live: BTreeMap<FrontendId, bool>,
     counts: status::Counts,
 }
@@ -94,6 +98,7 @@ impl Leases {
             adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
+            rest: None,
             live: BTreeMap::new(),
             counts: status::Counts::default(),
         }

@@ -89,6 +89,7 @@ impl Leases {
             self.autonomy.used(pool);
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        self.note_rest(pool, at);
         Ok(given(prefix, &promise))
     }
 
@@ -112,7 +113,9 @@ impl Leases {
     ) -> Option<Given> {
         let (at, pool, promise) = self.extension(now, ia, prefix)?;
         let contact = self.clock.now_at_most(now, &self.timing())?;
+        let pool_id = pool;
         let pool = self.names.pool(pool)?;
+        let is_waiting = pool.commit_wait_ms > 0;
         if self.autonomy.allowance(now, pool) > Lifetime::ZERO {
             self.autonomy.used(pool);
         }
@@ -128,6 +131,9 @@ impl Leases {
             record.extra = extra;
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        if is_waiting {
+            self.note_rest(pool_id, at);
+        }
         Some(given(prefix, &promise))
     }
 
