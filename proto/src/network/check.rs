@@ -65,6 +65,15 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
         flight_ms: t.flight_ms,
         send_ms: t.send_ms,
     });
+    for (i, pool) in pools.iter().filter(|(_, pool)| pool.commit_wait_ms > 0) {
+        if pool.commit_wait_ms >= timing.send_ms {
+            let message = format!(
+                "must be below `send`, {} ms: a Reply held longer than that is not sent any more (R4)",
+                timing.send_ms
+            );
+            c.fail(Item::Pool(*i), "commit_wait", message);
+        }
+    }
     if timing.rho_ppm > 100_000 {
         c.fail(Item::Global, "rho_ppm", "a clock that is off by more than 10 % cannot be worked with");
     }
