@@ -4,7 +4,7 @@
 //! on believing for a while, and then answers frontends from what it knows.
 
 use crate::sim::clock::{Nanos, ms, secs};
-use crate::sim::plan::Sabotage;
+use crate::sim::sabotaged::Sabotage;
 use crate::sim::world::{Event, World, note};
 use super::node_name;
 use leasehold_proto::words::LogIndex;
