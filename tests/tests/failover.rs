@@ -49,8 +49,10 @@ fn renews(pair: &mut Pair, client: &mut Client) -> leasehold_tests::pair::Said {
 fn fo_101_fo_901_exactly_two_partners_know_a_lease_and_a_third_frontend_leaves_it_alone() {
     let mut wire = network(64, 0);
     wire.pools.push(v1::Pool { name: "more".into(), ..wire.pools[0].clone() });
-    wire.pools[1].first = (u128::from_be_bytes(wire.pools[0].last.clone().try_into().unwrap()) + 1).to_be_bytes().to_vec();
-    wire.pools[1].last = (u128::from_be_bytes(wire.pools[0].last.clone().try_into().unwrap()) + 64).to_be_bytes().to_vec();
+    wire.pools[1].first =
+        (u128::from_be_bytes(wire.pools[0].last.clone().try_into().unwrap()) + 1).to_be_bytes().to_vec();
+    wire.pools[1].last =
+        (u128::from_be_bytes(wire.pools[0].last.clone().try_into().unwrap()) + 64).to_be_bytes().to_vec();
     wire.relationships.push(v1::Relationship {
         name: "cd".into(),
         primary: "fe-c".into(),
@@ -72,7 +74,11 @@ fn fo_101_fo_901_exactly_two_partners_know_a_lease_and_a_third_frontend_leaves_i
             let pool = pair.machine.lease(c.lease().unwrap()).unwrap().pool;
             pair.machine.pool(pool).unwrap().name == "na"
         });
-        assert_eq!(known as usize, of_ab.count(), "{name} knows the leases of its relationship and no others");
+        assert_eq!(
+            known as usize,
+            of_ab.count(),
+            "{name} knows the leases of its relationship and no others"
+        );
     }
 }
 
@@ -176,7 +182,8 @@ fn fo_108_fo_202_fo_208_a_partition_in_which_both_served_ends_in_one_agreed_stat
     assert_ne!(l.lease(), r.lease());
     for (n, client) in old.iter_mut().enumerate() {
         let side = BOTH[n % 2];
-        let said = client.ask_at(&mut pair, Some(side), msg::RENEW, PATIENCE).expect("known leases are renewed");
+        let said =
+            client.ask_at(&mut pair, Some(side), msg::RENEW, PATIENCE).expect("known leases are renewed");
         assert_eq!(said.by, side);
     }
     pair.heal("fe-a");
@@ -251,9 +258,16 @@ fn fo_207_r6_a_returning_frontend_serves_from_new_ranges_once_it_has_loaded() {
     let mut client = Client::new(50);
     let said = client.obtain(&mut pair, PATIENCE).expect("it serves");
     assert_eq!(said.by, "fe-a");
-    let range = pair.machine.pool(pair.lease(said.lease().unwrap()).unwrap().pool).unwrap().range_of(said.lease().unwrap());
-    let old: Vec<_> =
-        before.iter().filter(|r| r.owner.as_ref().is_some_and(|o| o.1 == frontend("fe-a"))).map(|r| r.range).collect();
+    let range = pair
+        .machine
+        .pool(pair.lease(said.lease().unwrap()).unwrap().pool)
+        .unwrap()
+        .range_of(said.lease().unwrap());
+    let old: Vec<_> = before
+        .iter()
+        .filter(|r| r.owner.as_ref().is_some_and(|o| o.1 == frontend("fe-a")))
+        .map(|r| r.range)
+        .collect();
     assert!(range.is_some_and(|r| !old.contains(&r)), "not from the ranges of its old session");
 }
 
@@ -335,7 +349,11 @@ fn fo_407_fo_411_preferred_t1_and_t2_follow_the_granted_lifetime_in_offer_and_re
     let mut pair = Pair::serving(network(64, 0), &BOTH);
     let mut client = Client::new(1);
     let offer = client.ask(&mut pair, msg::SOLICIT, PATIENCE).unwrap();
-    assert_eq!((offer.leases[0].1, offer.times), (60, (60, 30, 48)), "the offer promises no more than the Reply");
+    assert_eq!(
+        (offer.leases[0].1, offer.times),
+        (60, (60, 30, 48)),
+        "the offer promises no more than the Reply"
+    );
     let first = client.ask(&mut pair, msg::REQUEST, PATIENCE).unwrap();
     assert_eq!((first.leases[0].1, first.times), (60, (60, 30, 48)));
     pair.advance(secs(30));
@@ -518,7 +536,11 @@ fn fo_807_r9_two_addresses_of_one_binding_are_settled_by_the_clients_next_renewa
     renews(&mut pair, &mut rebooted);
     pair.advance(secs(5));
     assert_eq!(pair.state(at_b), Some(LeaseState::Active));
-    assert!(matches!(pair.state(at_a), Some(LeaseState::Released | LeaseState::Free)), "{:?}", pair.state(at_a));
+    assert!(
+        matches!(pair.state(at_a), Some(LeaseState::Released | LeaseState::Free)),
+        "{:?}",
+        pair.state(at_a)
+    );
 }
 
 #[test]
@@ -539,7 +561,11 @@ fn fo_808_fo_810_r8_after_a_wrong_override_the_loser_is_told_with_lifetimes_zero
     assert_eq!(said, address, "this is what the override risks");
     pair.heal("fe-b");
     pair.advance(secs(10));
-    assert_eq!(pair.lease(address.unwrap()).unwrap().binding.duid.as_bytes(), winner.duid(), "committed first stays");
+    assert_eq!(
+        pair.lease(address.unwrap()).unwrap().binding.duid.as_bytes(),
+        winner.duid(),
+        "committed first stays"
+    );
     let told = loser.ask(&mut pair, msg::RENEW, PATIENCE).expect("it is told");
     assert!(told.leases.contains(&(address.unwrap(), 0)), "{told:?}");
     renews(&mut pair, &mut winner);
@@ -565,7 +591,8 @@ fn fo_908_solicit_to_one_request_to_the_other_renew_to_the_first() {
     let mut pair = Pair::serving(network(64, 0), &BOTH);
     let mut client = Client::new(1);
     client.ask_at(&mut pair, Some("fe-a"), msg::SOLICIT, PATIENCE).expect("an offer");
-    let given = client.ask_at(&mut pair, Some("fe-b"), msg::REQUEST, PATIENCE).expect("a lease, of fe-b's perhaps");
+    let given =
+        client.ask_at(&mut pair, Some("fe-b"), msg::REQUEST, PATIENCE).expect("a lease, of fe-b's perhaps");
     assert!(given.lease().is_some());
     pair.advance(secs(1));
     let renewed = client.ask_at(&mut pair, Some("fe-a"), msg::RENEW, PATIENCE).expect("known there too");

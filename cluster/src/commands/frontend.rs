@@ -52,6 +52,7 @@ fn process(config: &FrontendConfig) -> Result<Process, Failure> {
         interfaces: interfaces.collect(),
         security,
         status_socket: config.status_socket.clone(),
+        lock_file: config.lock_file.clone(),
         hash_key: None,
         overload: Overload {
             priorities: config.overload.priorities,

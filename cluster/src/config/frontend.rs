@@ -66,6 +66,8 @@ pub struct FrontendConfig {
     pub listen: SocketAddrV6,
     /// Where `leasehold frontend-status` asks; nowhere when left out.
     pub status_socket: Option<PathBuf>,
+    /// Locked while the frontend runs, so that a restarted one proves its predecessor gone; no proof when left out.
+    pub lock_file: Option<PathBuf>,
     /// Interfaces listened on; none when only relays' unicast is served.
     pub interfaces: Vec<FrontendInterface>,
     /// What happens when more comes in than can be answered.
@@ -107,6 +109,7 @@ impl FrontendConfig {
                 listen_address: *self.listen.ip(),
                 listen_port: self.listen.port(),
                 status_socket: self.status_socket.as_deref(),
+                lock_file: self.lock_file.as_deref(),
             },
             interface: self
                 .interfaces
@@ -146,6 +149,10 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         text.parse::<Ipv6Addr>()
             .map_err(|_| format!("`{text}` is not an IPv6 address; leave it out to serve all"))
     });
+    let lock_file = frontend.parsed("lock_file", |text| match text {
+        "" => Err("is empty: name a file, or leave it out".to_owned()),
+        text => Ok(problems.source.resolve(text)),
+    });
     let status_socket = frontend.parsed("status_socket", |text| socket_path(problems.source, text));
     frontend.done();
 
@@ -172,6 +179,7 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         store: store.into_iter().map(|address| address.value).collect(),
         listen: SocketAddrV6::new(address.map_or(Ipv6Addr::UNSPECIFIED, |a| a.value), port, 0, 0),
         status_socket: status_socket.map(|path| path.value),
+        lock_file: lock_file.map(|path| path.value),
         interfaces,
         overload,
         security: security?,
@@ -258,6 +266,8 @@ struct FrontendTableText<'c> {
     listen_port: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_socket: Option<&'c Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock_file: Option<&'c Path>,
 }
 
 #[derive(Serialize)]

@@ -165,6 +165,7 @@ name = "fe-a"
 cluster = "demo"
 store = ["127.0.0.1:7001", "localhost:7002"]
 status_socket = "fe-a.sock"
+lock_file = "/run/leasehold/fe-a.lock"
 [[interface]]
 name = "eth0"
 link = "lan"
@@ -183,6 +184,7 @@ store = ["127.0.0.1:7001", "localhost:7002"]
 listen_address = "::"
 listen_port = 547
 status_socket = "etc/fe-a.sock"
+lock_file = "/run/leasehold/fe-a.lock"
 
 [[interface]]
 name = "eth0"
@@ -234,6 +236,8 @@ relays = 1
     let with_socket = |path: &str| errors(&format!("[frontend]\nstatus_socket = \"{path}\"\n"));
     assert!(with_socket(&long).contains("toml:2: frontend.status_socket: `etc/s"), "{}", with_socket(&long));
     assert!(with_socket("").contains("frontend.status_socket: is empty"), "{}", with_socket(""));
+    let no_lock = errors("[frontend]\nlock_file = \"\"\n");
+    assert!(no_lock.contains("toml:2: frontend.lock_file: is empty"), "{no_lock}");
     assert_eq!(
         errors(text),
         "etc/leasehold.toml:1: frontend.cluster: is missing: name the cluster as in its certificates

@@ -189,7 +189,7 @@ impl Layout {
         let fits = socket.as_os_str().len() <= SOCKET_PATH_MAX;
         let socket = if fits { format!("status_socket = \"{name}.sock\"\n") } else { String::new() };
         format!(
-            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten_address = \"{}\"\nlisten_port = {}\nstore = [{}]\n{socket}{}",
+            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten_address = \"{}\"\nlisten_port = {}\nstore = [{}]\nlock_file = \"{name}.lock\"\n{socket}{}",
             address.ip(),
             address.port(),
             self.store_list(),

@@ -92,6 +92,8 @@ discards! {
     RangesDry => "ranges_dry", "own ranges are dry and the pool may not be";
     /// A lease of which nobody here has a record; the answer, if any, waits for adoption (R7).
     UnrecordedLease => "unrecorded_lease", "the lease asked for is not on record here";
+    /// The store was asked to adopt the lease (R7), and the message could not be kept until it answers.
+    AdoptionPending => "adoption_pending", "the store is asked to adopt the lease";
     /// No IA would hold anything worth saying (SV-342).
     NothingToSay => "nothing_to_say", "there is nothing to say in any IA";
     /// The answer does not fit what the receiver can take (SV-113).

@@ -141,6 +141,11 @@ impl Engine {
         }
     }
 
+    /// What this process shows to the store, so that its successor can prove it gone (R6); none: no proof.
+    pub fn set_host_proof(&mut self, proof: Option<leasehold_proto::session::HostProof>) {
+        self.leases.set_host_proof(proof);
+    }
+
     /// Takes the client-facing interfaces as they are now: all of them, each time one appears, goes, or changes its
     /// index.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
@@ -179,6 +184,7 @@ impl Engine {
                 }
                 News::Relays { frontend } => self.desk(now, replies).judged_anew(frontend, None),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
             }

@@ -27,6 +27,9 @@ pub struct FrontendConfig {
     pub security: Security,
     /// Where this machine's owner of the process may ask how it stands without the store; nowhere if `None`.
     pub status_socket: Option<PathBuf>,
+    /// A file on this machine, locked while the process runs: by it a restarted frontend proves its predecessor gone,
+    /// so that the store need not wait out that one's autonomy (R6). No proof if `None`.
+    pub lock_file: Option<PathBuf>,
     /// Keys the choice of addresses (SV-214); `None` draws one from the kernel. Given by tests that want repetition.
     pub hash_key: Option<[u8; 16]>,
     /// What happens when more comes in than can be answered.

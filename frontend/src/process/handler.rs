@@ -19,10 +19,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::config::FrontendInterface;
 use super::health::{RelaysHeard, told};
+use super::host_lock::HostLock;
 use super::reporter::Reporter;
+use super::shed::ShedTeller;
 use super::status_socket::Published;
 use super::survival_log::SurvivalLog;
-use super::shed::ShedTeller;
 use crate::engine::leases::News;
 use crate::engine::{Counters, Engine, EngineStatus, Interface, Packet, ReplySink, ReplyTo};
 use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER};
@@ -65,6 +66,8 @@ pub(super) struct Parts {
     pub(super) orders: std_mpsc::Receiver<Order>,
     /// Takes the survival budget, once a second.
     pub(super) budget: watch::Sender<Published>,
+    /// Held for as long as anything may be sent (R6).
+    pub(super) _host_lock: Option<HostLock>,
     /// Dropped with the handler, which tells that the packet thread has ended.
     pub(super) _alive: watch::Sender<()>,
 }

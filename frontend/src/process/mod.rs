@@ -15,11 +15,12 @@ mod config;
 mod error;
 mod handler;
 mod health;
+pub mod host_lock;
 mod reporter;
 mod running;
+mod shed;
 pub mod status_socket;
 mod survival_log;
-mod shed;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use crate::io::{
     InterfaceConfig, InterfaceWatch, PacketLoop, PacketStats, ServerSocket, SocketConfig, Waker,
 };
 use crate::session::{SessionConfig, SessionState, inbox, keep};
+use host_lock::HostLock;
 
 /// Pause before a session task that panicked, a bug, is started again.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -88,8 +90,10 @@ impl FrontendProcess {
         let (orders, orders_taken) = std::sync::mpsc::channel();
         let (alive, ended) = watch::channel(());
         let (budget, published) = watch::channel(None);
-        let engine =
+        let mut engine =
             Engine::new(Settings { frontend: config.frontend.clone(), hash_key, limits: Limits::default() });
+        let host_lock = config.lock_file.as_deref().and_then(take_lock);
+        engine.set_host_proof(host_lock.as_ref().map(HostLock::proof));
         let handler = EngineHandler::new(handler::Parts {
             engine,
             interfaces: config.interfaces.clone(),
@@ -98,6 +102,7 @@ impl FrontendProcess {
             from_session,
             orders: orders_taken,
             budget,
+            _host_lock: host_lock,
             _alive: alive,
         });
         let watch_thread = watch_over.spawn(SCAN_PERIOD)?;
@@ -172,6 +177,17 @@ async fn serve_status(
     match tokio::net::UnixListener::from_std(listener) {
         Ok(listener) => status_socket::serve(listener, published).await,
         Err(error) => tracing::warn!(%error, "nothing is answered on the status socket"),
+    }
+}
+
+/// Takes the lock that proves a predecessor gone (R6). Without it the frontend serves all the same.
+fn take_lock(path: &std::path::Path) -> Option<HostLock> {
+    match HostLock::take(path) {
+        Ok(lock) => Some(lock),
+        Err(error) => {
+            tracing::warn!(%error, "no proof for the store: after a crash the ranges of this frontend stay closed longer");
+            None
+        }
     }
 }
 

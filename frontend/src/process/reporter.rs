@@ -68,8 +68,14 @@ impl Reporter {
                 News::ConnectionRefused(refused) => {
                     tracing::debug!(reason = ?refused.reason, detail = %refused.detail, "the store refused");
                 }
+                News::Draining { on: true } => {
+                    tracing::info!(
+                        "drained: ranges go back, nothing new is leased, the partners take the clients"
+                    );
+                }
+                News::Draining { on: false } => tracing::info!("no more drained: serves again"),
                 News::RangeGranted(pool) => tracing::debug!(%pool, "a range was granted"),
-                News::Relays { .. } | News::LookedUp { .. } | News::PoolWord(_) => {}
+                News::Relays { .. } | News::LookedUp { .. } | News::Adopted { .. } | News::PoolWord(_) => {}
             }
         }
     }

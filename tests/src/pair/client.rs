@@ -244,7 +244,8 @@ impl Client {
             return;
         }
         self.server = server;
-        self.leases.retain(|held| !said.leases.iter().any(|(prefix, valid)| *prefix == held.1 && *valid == 0));
+        self.leases
+            .retain(|held| !said.leases.iter().any(|(prefix, valid)| *prefix == held.1 && *valid == 0));
         if kind == msg::SOLICIT {
             self.leases.clear();
         }

@@ -269,13 +269,8 @@ impl Pair {
         if front.deaf || front.stopped {
             return;
         }
-        let packet = Packet {
-            bytes,
-            source,
-            source_port: 546,
-            destination: ALL_SERVERS,
-            interface_index: INTERFACE,
-        };
+        let packet =
+            Packet { bytes, source, source_port: 546, destination: ALL_SERVERS, interface_index: INTERFACE };
         front.engine.batch_begin(now);
         front.engine.handle(now, &packet, &mut front.sink);
         self.finish_round(name);

@@ -9,7 +9,11 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 /// Changes one thing; says what.
-pub(super) fn change(network: &mut v1::Network, frontends: &[&'static str], rng: &mut SmallRng) -> &'static str {
+pub(super) fn change(
+    network: &mut v1::Network,
+    frontends: &[&'static str],
+    rng: &mut SmallRng,
+) -> &'static str {
     let pool = rng.random_range(0..network.pools.len().max(1));
     let relationship = rng.random_range(0..network.relationships.len());
     if network.pools.len() < 2 {

@@ -35,7 +35,10 @@ impl World {
                 // A superseded session is told so again as of the entry applied last.
                 if same && welcome.index.0 + 1 < front.claims.read.0 {
                     let read = front.claims.read;
-                    self.fail(format!("frontend {slot} read up to {read} and is welcomed at {}", welcome.index));
+                    self.fail(format!(
+                        "frontend {slot} read up to {read} and is welcomed at {}",
+                        welcome.index
+                    ));
                     return;
                 }
                 if !same || !welcome.resumed {
@@ -110,7 +113,8 @@ impl World {
     fn may_issue(&self, slot: usize, pool: PoolId) -> bool {
         let front = &self.fronts[slot];
         let status = front.engine.status(front.clock.local(self.now)).leases;
-        !status.is_superseded && status.pools.iter().any(|p| p.pool == pool && p.autonomy_left > Duration::ZERO)
+        !status.is_superseded
+            && status.pools.iter().any(|p| p.pool == pool && p.autonomy_left > Duration::ZERO)
     }
 
     fn judge_claim(&mut self, slot: usize, range: RangeId, (first, last): (u128, u128)) {

@@ -301,9 +301,9 @@ impl World {
             }
             1 if !shared
                 && self.clients[number]
-                .associations
-                .iter()
-                .any(|a| a.kind == IaKind::Na && !a.leases.is_empty()) =>
+                    .associations
+                    .iter()
+                    .any(|a| a.kind == IaKind::Na && !a.leases.is_empty()) =>
             {
                 self.counts.declines += 1;
                 self.client_begins(number, now, msg::DECLINE);

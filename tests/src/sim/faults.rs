@@ -3,9 +3,9 @@
 //! Owns the schedule of faults, drawn from the plan's seed, and what each does; what operators do at bad moments is
 //! among them. Each fault is mended after a span of its own; faults overlap. [`Event::Heal`] ends all of them.
 
+use super::changes::change;
 use super::clock::{Nanos, ms, secs};
 use super::network::Weather;
-use super::changes::change;
 use super::plan::Operator;
 use super::world::{Event, World, note};
 use leasehold_proto::words::FrontendId;

@@ -49,7 +49,9 @@ impl World {
         if closed > 0 && self.plan.flavour != Flavour::Unlimited {
             wrong.push(format!("{closed} ranges are still closed"));
         }
-        let discontent: Vec<usize> = (0..self.clients.len()).filter(|c| !self.clients[*c].is_content() && !self.is_shared(*c)).collect();
+        let discontent: Vec<usize> = (0..self.clients.len())
+            .filter(|c| !self.clients[*c].is_content() && !self.is_shared(*c))
+            .collect();
         self.counts.without_a_lease_in_the_end += discontent.len() as u64;
         if self.plan.all_can_be_content && !discontent.is_empty() && self.everyone_has_room() {
             let words = format!("after all faults ended clients {discontent:?} are without a lease");

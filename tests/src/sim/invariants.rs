@@ -44,7 +44,8 @@ impl World {
             for lease in ia.leases().filter(|l| l.valid_secs > 0) {
                 let kind = if ia.kind == WireKind::Na { IaKind::Na } else { IaKind::Pd };
                 let Ok(prefix) = Prefix::new(lease.bits, u32::from(lease.len_bits)) else { continue };
-                wrong = wrong.or_else(|| self.judge_lease(slot, &duid, kind, ia.iaid, prefix, lease.valid_secs));
+                wrong =
+                    wrong.or_else(|| self.judge_lease(slot, &duid, kind, ia.iaid, prefix, lease.valid_secs));
             }
         }
         if let Some(wrong) = wrong.filter(|_| !self.is_overridden(slot)) {
@@ -88,8 +89,7 @@ impl World {
         let front = &self.fronts[slot];
         let networks = [front.engine.network(), front.network_before.as_ref()];
         let fits = |p: &&Pool| p.kind == kind && p.range_of(prefix).is_some();
-        let pools: Vec<&Pool> =
-            networks.iter().flatten().filter_map(|n| n.pools.iter().find(fits)).collect();
+        let pools: Vec<&Pool> = networks.iter().flatten().filter_map(|n| n.pools.iter().find(fits)).collect();
         let lead = pools.iter().map(|p| acknowledged.saturating_add(p.mclt.span()).min(p.valid.span())).max();
         // A clock that stood still for a moment is behind by it until the store is heard: the guard covers that.
         let slack = front.behind;
@@ -159,7 +159,13 @@ impl World {
     }
 
     /// Stability: a client that renews leases in force is not told to stop; what it once declined aside.
-    pub(super) fn judge_withdrawn(&mut self, client: usize, ia: (IaKind, u32), prefixes: &[Prefix], how: &str) {
+    pub(super) fn judge_withdrawn(
+        &mut self,
+        client: usize,
+        ia: (IaKind, u32),
+        prefixes: &[Prefix],
+        how: &str,
+    ) {
         let mut wrong = Vec::new();
         let holder = Holder { client: self.identity(client), kind: ia.0, iaid: ia.1 };
         for prefix in prefixes {

@@ -86,8 +86,10 @@ pub(super) fn draw_network(
     spans: &Spans,
     clients: &[ClientPlan],
 ) -> v1::Network {
-    let mut relationships: Vec<v1::Relationship> =
-        partners(flavour).iter().map(|(name, primary, secondary)| relationship(name, primary, secondary)).collect();
+    let mut relationships: Vec<v1::Relationship> = partners(flavour)
+        .iter()
+        .map(|(name, primary, secondary)| relationship(name, primary, secondary))
+        .collect();
     let mut pools = Vec::new();
     for (link, direct) in [("direct", true), ("relayed", false)] {
         let wanted = |of: fn(&ClientPlan) -> u8| demand(clients, direct, of).max(1);

@@ -148,7 +148,8 @@ impl Plan {
         let mut plan = Self {
             seed,
             flavour,
-            operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken][rng.random_range(0..4)],
+            operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken]
+                [rng.random_range(0..4)],
             sabotage,
             off: None,
             never_silent: false,

@@ -1,10 +1,10 @@
 //! The way of one message: octets, link, server, whose turn, look-up, plan, reply.
 //!
 //! Owns the order of these steps, and what happens to messages that were kept: judged as if they had just arrived when
-//! the store's word on the partners changes, answered when their client's look-up is done or takes too long, dropped
-//! in silence when the partner had its two seconds, but for a Release or Decline on which it did not act. Refuses to
-//! decide any of the steps itself. Input: packets and news; output: replies in the sink and counts. Invariant: one
-//! message, at most one answer.
+//! the store's word on the partners changes, answered when their client's look-up or adoption is decided or takes too
+//! long, dropped in silence when the partner had its two seconds, but for a Release or Decline on which it did not act.
+//! Refuses to decide any of the steps itself. Input: packets and news; output: replies in the sink and counts.
+//! Invariant: one message, at most one answer.
 
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
 use super::context::{Context, named};
@@ -24,13 +24,16 @@ use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
 use siphasher::sip::SipHasher13;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::hash::Hasher as _;
 use std::time::Duration;
 
 /// How soon after the first the same message is taken for a copy on another path and not for the client's trying
 /// again. Why: the first retransmission comes 0.9 s after the message at the earliest (RFC 9915 §15).
 const COPY_WITHIN: Duration = Duration::from_millis(250);
+
+/// Leases of one message that the store is asked to adopt (R7). Why two: an honest client has one address and one prefix.
+const ADOPTIONS_PER_MESSAGE: u8 = 2;
 
 /// Why a message is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,8 @@ enum Occasion {
     Unhandled(u64),
     /// What the store knows of its client is here, or does not come: it is ours, and is answered now.
     LookedUp,
+    /// What the store was asked to adopt is decided, or it does not say: it is ours, and nothing more is asked.
+    Adopted,
 }
 
 /// What became of a message that was not discarded.
@@ -99,10 +104,19 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Answers what waited for a look-up of this client.
     pub(in crate::engine) fn looked_up(&mut self, link: LinkId, duid: &[u8]) {
         let client = client_key(self.exchange.message_hash, link, duid);
+        self.answer_waiting(&Waiting::LookUp(client), Occasion::LookedUp);
+    }
+
+    /// Answers what waited for an adoption that this client asked for (R7).
+    pub(in crate::engine) fn adopted(&mut self, link: LinkId, duid: &[u8]) {
+        let client = client_key(self.exchange.message_hash, link, duid);
+        self.answer_waiting(&Waiting::Adoption(client), Occasion::Adopted);
+    }
+
+    fn answer_waiting(&mut self, what: &Waiting, occasion: Occasion) {
         for serial in self.exchange.parked.serials() {
-            let waits = |waiting: &Waiting| *waiting == Waiting::LookUp(client);
-            if let Some(taken) = self.exchange.parked.take_if(serial, waits) {
-                self.answer_taken(taken, Occasion::LookedUp);
+            if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| waiting == what) {
+                self.answer_taken(taken, occasion);
             }
         }
     }
@@ -127,6 +141,7 @@ impl<S: ReplySink> Desk<'_, S> {
                     self.exchange.parked.give_back(taken);
                 }
                 Waiting::LookUp(_) => self.answer_taken(taken, Occasion::LookedUp),
+                Waiting::Adoption(_) => self.answer_taken(taken, Occasion::Adopted),
             }
         }
     }
@@ -227,7 +242,7 @@ impl<S: ReplySink> Desk<'_, S> {
         let mut cause = None;
         let mut went_unanswered = false;
         match occasion {
-            Occasion::LookedUp => {}
+            Occasion::LookedUp | Occasion::Adopted => {}
             Occasion::Unhandled(standing) => {
                 let now = ending::standing(self.exchange.message_hash, self.leases, place.link_id(), message);
                 if now != Some(standing) {
@@ -252,7 +267,17 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         // The same message may have been left to the partner a second ago: this answer is for both.
         self.exchange.parked.forget(key);
-        let message_type = self.answer(place, packet, message, relay)?;
+        let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
+        let answered = self.answer(place, packet, message, relay, adoptions);
+        if answered == Err(Discard::AdoptionPending)
+            && let Some(duid) = message.client_id
+        {
+            let client = client_key(self.exchange.message_hash, place.link_id(), duid);
+            if self.park(key, Waiting::Adoption(client), packet) {
+                return Ok(Handled::Kept);
+            }
+        }
+        let message_type = answered?;
         // Only now: what this frontend has no answer to either, the partner may have been silent about for good reason.
         if went_unanswered {
             self.exchange.heard.unanswered(place.link_id());
@@ -370,6 +395,7 @@ impl<S: ReplySink> Desk<'_, S> {
         packet: &Packet<'_>,
         message: &ClientMessage<'m>,
         relay: Option<&RelayChain<'m>>,
+        adoptions: u8,
     ) -> Result<u8, Discard> {
         let cx = Context {
             now: self.now,
@@ -382,6 +408,7 @@ impl<S: ReplySink> Desk<'_, S> {
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),
+            adoptions_left: Cell::new(adoptions),
         };
         let plan = plan(&cx, self.leases)?;
         let out = self.replies.begin();

@@ -1,4 +1,5 @@
-//! Messages kept for two seconds: left to the partner in case it dies, or waiting for a look-up in the store.
+//! Messages kept for two seconds: left to the partner in case it dies, or waiting for a look-up in the store or for
+//! an adoption by it.
 //!
 //! Owns the bounded ring of copies, oldest out first, and the index by which a message is known again. Refuses to
 //! judge whether a message is ours or what is answered: it hands copies back. Bounds: as many messages as the limits
@@ -31,6 +32,8 @@ pub(super) enum Waiting {
     },
     /// The store's answer about the client with this key.
     LookUp(u64),
+    /// The store's decision on an adoption (R7) that the client with this key asked for.
+    Adoption(u64),
 }
 
 /// How many released messages one turn answers. Why 256: a batch of replies has room for a thousand.

@@ -122,6 +122,18 @@ pub enum News {
     SessionOver,
     /// The store refused or ended the connection.
     ConnectionRefused(Refused),
+    /// An adoption (R7) that this client's message asked for was decided: taken, its lease is known now.
+    Adopted {
+        /// Where the client attaches.
+        link: LinkId,
+        /// The client.
+        duid: Duid,
+    },
+    /// This frontend is drained, or no more.
+    Draining {
+        /// Whether it is.
+        on: bool,
+    },
     /// A range was granted, and can be used now or as soon as it is known.
     RangeGranted(PoolId),
 }

@@ -12,9 +12,11 @@
 //! - R4: `autonomy::Autonomy::allowance`, measured from before the request that was answered;
 //! - R5: `promise`, either partner extends a lease it knows for the same client;
 //! - R6: `session`, a superseded session creates nothing;
+//! - R7 (this side): `adoption`, what a client claims and nobody has on record is asked for, never promised;
 //! - R8 (this side): `merge`, another client's committed lease stands;
 //! - R9: `promise`, leases of a binding that its client turns out not to use are released.
 
+mod adoption;
 mod api;
 mod autonomy;
 mod batches;
@@ -36,6 +38,7 @@ mod query;
 mod ranges;
 mod records;
 mod reserved;
+mod returns;
 mod session;
 mod slab;
 mod status;
@@ -51,11 +54,14 @@ pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::words::FrontendId;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
     frontend: FrontendId,
+    /// Where this process runs, shown with each Hello (R6).
+    host: Option<HostProof>,
     limits: Limits,
     key: hash::HashKey,
     names: names::Names,
@@ -67,6 +73,7 @@ pub struct Leases {
     session: session::Session,
     load: load::Load,
     lookups: lookup::Lookups,
+    adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
     partners: partners::Partners,
@@ -81,6 +88,7 @@ impl Leases {
         let key = hash::HashKey::new(hash_key);
         Self {
             frontend,
+            host: None,
             limits,
             key,
             names: names::Names::default(),
@@ -91,12 +99,18 @@ impl Leases {
             session: session::Session::default(),
             load: load::Load::default(),
             lookups: lookup::Lookups::default(),
+            adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
             partners: partners::Partners::default(),
             counts: status::Counts::default(),
             survey: survey::Survey::default(),
         }
+    }
+
+    /// What the session shows to the store (R6).
+    pub fn set_host_proof(&mut self, proof: Option<HostProof>) {
+        self.host = proof;
     }
 
     /// R4's allowances as configured.

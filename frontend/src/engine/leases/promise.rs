@@ -3,6 +3,7 @@
 
 use super::dirty::Dirty;
 use super::query::{FREE_MAX, HELD_MAX};
+use super::records::Record;
 use super::{Given, IaRef, Leases, NoLease};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, UpdateKind};
 use leasehold_proto::lifetimes::{Desired, Promise, promise};
@@ -71,6 +72,7 @@ impl Leases {
             record.pool = pool;
             // Another holding begins: nothing of the last one counts.
             record.acked_until = ClusterTime::ZERO;
+            record.born = LogIndex(0);
             record.promises_in_flight = 0;
             record.valid_until = promise.valid_until;
             record.preferred = promise.preferred;
@@ -99,8 +101,8 @@ impl Leases {
     /// Extends an Active lease for the client that holds it, whoever owns its range (R3, R4, R5). `extra` replaces
     /// the rare fields when given and different.
     ///
-    /// Nothing when it is not that IA's Active lease, its pool is not this frontend's any more, or no time may be
-    /// promised now.
+    /// Nothing when it is not that IA's Active lease, its pool is not this frontend's any more, it was born after this
+    /// session was superseded (R2), or no time may be promised now.
     pub fn extend(
         &mut self,
         now: LocalTime,
@@ -134,7 +136,8 @@ impl Leases {
     #[must_use]
     pub fn remaining(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<Given> {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
-        let record = self.records.get(at).filter(|r| r.state() == LeaseState::Active)?;
+        let record =
+            self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
         let now_at_most = self.clock.now_at_most(now, &self.timing())?;
         let left = Lifetime::from_span_floor(record.valid_until.saturating_since(now_at_most));
         if left == Lifetime::ZERO {
@@ -238,7 +241,7 @@ impl Leases {
     }
 
     /// The binding of an IA, sharing the octets of a DUID that is known.
-    fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
+    pub(super) fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
         let duid = self.records.shared_duid(ia.link, ia.duid).or_else(|| Duid::new(ia.duid).ok())?;
         Some(BindingKey { link: ia.link, duid, kind: ia.kind, iaid: ia.iaid })
     }
@@ -251,7 +254,8 @@ impl Leases {
             return None;
         }
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
-        let record = self.records.get(at).filter(|r| r.state() == LeaseState::Active)?;
+        let record =
+            self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
         // The store called its end, and a promise of ours that revives it is under way. Should that be refused, a
         // further one could come after the acknowledgement of the end (R2): what was promised has to do until then.
         if record.store_state.awaits_freeing() {
@@ -262,8 +266,21 @@ impl Leases {
         Some((at, pool.id, promise))
     }
 
+    /// R2: whether the store waits for this session before it gives the lease to anybody else. It does for what was born
+    /// before the session was superseded. A load or a look-up may run ahead of the stream, in which word of the
+    /// superseding may still come: what was born past the stream's position counts as born after it.
+    fn is_waited_for(&self, record: &Record) -> bool {
+        record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
+    }
+
+    /// SEC-02: whether a client may have no more leases on a link.
+    pub(super) fn has_too_many(&self, ia: IaRef<'_>) -> bool {
+        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
+        held as usize >= self.limits.leases_per_client_max
+    }
+
     /// R3 under R4's allowance; nothing when no time may be promised.
-    fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
+    pub(super) fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
         let now_at_most = self.clock.now_at_most(now, &self.timing())?;
         let mclt = self.autonomy.allowance(now, pool);
         let desired = Desired { preferred: pool.preferred, valid: pool.valid, mclt };
@@ -284,11 +301,10 @@ impl Leases {
         if pools.is_empty() {
             return Err(NoLease::NoPool);
         }
-        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
-        if held as usize >= self.limits.leases_per_client_max {
+        if self.has_too_many(ia) {
             return Err(NoLease::TooMany);
         }
-        if self.session.stopping || self.session.superseded {
+        if self.session.stopping || self.session.draining || self.session.is_superseded() {
             return Err(NoLease::NotNow);
         }
         let mut is_dry = true;
@@ -303,10 +319,14 @@ impl Leases {
         if usable.is_empty() {
             return Err(NoLease::NotNow);
         }
-        self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable)).ok_or(if is_dry {
-            NoLease::Dry
-        } else {
-            NoLease::NotNow
+        let place = self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable));
+        place.ok_or_else(|| {
+            for (pool, _) in &usable {
+                if let Some(ranges) = self.ranges.pool(pool.id) {
+                    ranges.demand.missed(now);
+                }
+            }
+            if is_dry { NoLease::Dry } else { NoLease::NotNow }
         })
     }
 

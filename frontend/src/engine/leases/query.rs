@@ -92,6 +92,8 @@ impl Leases {
             return Owner::Me;
         }
         match &info.frontend {
+            // On its way back: the next owner may have it before we read so.
+            _ if info.is_returning() => Owner::Nobody,
             // A range of an older session of this frontend: nobody issues from it.
             _ if info.closed => Owner::Closed,
             Some(frontend) if *frontend == self.frontend && !info.owner.is_none() => Owner::Closed,

@@ -6,6 +6,7 @@
 //! superseded one (R6) is never opened again: it extends what it knows while its autonomy lasts and creates nothing.
 
 use super::{Leases, News};
+use leasehold_proto::lease::LeaseUpdate;
 use leasehold_proto::session::{
     Heartbeat, Hello, InterfaceHealth, RefusalReason, Refused, SessionBatch, ToStore, Welcome,
 };
@@ -50,12 +51,15 @@ pub(super) struct Session {
     pub(super) last_bare: Option<LocalTime>,
     /// Outcomes of batches below this prove nothing about time: they were sent before the clock was found to jump.
     pub(super) fresh_from: UpdateSeq,
-    pub(super) superseded: bool,
+    /// R6: a newer session exists, as of this log index.
+    pub(super) superseded_at: Option<LogIndex>,
     /// The store does not extend the session any more: it is past its deadline.
     pub(super) is_over: bool,
     /// It has nothing left to tell: the next connection opens another.
     open_anew: bool,
     pub(super) stopping: bool,
+    /// Ranges are given back, nothing is created, clients are the partner's as soon as the store has made it so.
+    pub(super) draining: bool,
     /// What the last heartbeat said of serving.
     pub(super) said_serving: bool,
     closing: bool,
@@ -82,6 +86,11 @@ impl VecInFlight {
     pub(super) fn updates(&self) -> usize {
         self.0.iter().map(|f| f.batch.updates.len()).sum()
     }
+
+    /// These updates themselves.
+    pub(super) fn all_updates(&self) -> impl Iterator<Item = &LeaseUpdate> {
+        self.0.iter().flat_map(|f| &f.batch.updates)
+    }
 }
 
 impl Default for Session {
@@ -101,10 +110,11 @@ impl Default for Session {
             last_sent: None,
             last_bare: None,
             fresh_from: UpdateSeq(1),
-            superseded: false,
+            superseded_at: None,
             is_over: false,
             open_anew: false,
             stopping: false,
+            draining: false,
             said_serving: false,
             closing: false,
             stopped: false,
@@ -118,6 +128,11 @@ impl Default for Session {
 impl Session {
     pub(super) fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// A newer session of this frontend exists (R6).
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded_at.is_some()
     }
 
     /// Hello was answered: messages can go both ways.
@@ -141,7 +156,7 @@ impl Session {
 
     /// When a batch is due to extend the session; never for one that cannot be extended.
     pub(super) fn extend_at(&self, every: Duration) -> Option<LocalTime> {
-        if self.superseded || self.is_over {
+        if self.is_superseded() || self.is_over {
             return None;
         }
         Some(self.last_sent.map_or(LocalTime::ZERO, |at| at + every))
@@ -209,7 +224,7 @@ impl Leases {
                 resume_epoch: self.session.epoch,
                 resume_index: self.session.last_index,
                 loaded: self.load.loaded,
-                host: None,
+                host: self.host,
             }));
         }
         if !self.session.welcomed {
@@ -242,12 +257,12 @@ impl Leases {
         }
     }
 
-    /// Whether this frontend answers its clients: all is loaded, and its autonomy holds for some pool. Told with each
+    /// Whether this frontend answers its clients: all is loaded, it is not drained, its autonomy holds for some pool. Told with each
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
-        let over = self.session.stopping || self.session.superseded || self.session.is_over;
-        self.load.loaded && !over && self.names.pools().any(within)
+        let over = self.session.stopping || self.session.is_superseded() || self.session.is_over;
+        self.load.loaded && !over && !self.session.draining && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while
@@ -285,6 +300,7 @@ impl Leases {
     /// a closing batch, after which nothing of this session is waited for.
     pub fn begin_stop(&mut self, _now: LocalTime) {
         self.session.stopping = true;
+        self.adoptions.forget_queued();
     }
 
     /// The closing batch was acknowledged, or there is no session that could have anything to close.
@@ -314,10 +330,11 @@ impl Leases {
             self.session.epoch = welcome.epoch;
         }
         if !welcome.resumed {
-            self.untold_outcomes(now, welcome.applied_sequence);
+            self.untold_outcomes(now, welcome.applied_sequence, news);
             self.load.begin(self.records.len() > 0);
             self.session.last_index = welcome.index;
         }
+        self.set_draining(welcome.draining);
         if let Some(network) = &welcome.network {
             self.take_network(network, news);
         }
@@ -326,17 +343,18 @@ impl Leases {
     pub(super) fn take_refusal(&mut self, refused: &Refused, news: &mut Vec<News>) {
         self.session.welcomed = false;
         match refused.reason {
-            RefusalReason::Superseded => self.superseded(news),
-            RefusalReason::UnknownSession if !self.session.superseded => self.forget_session(),
+            // It came after all that was read of the stream, and nothing more will be read.
+            RefusalReason::Superseded => self.superseded(self.session.last_index, news),
+            RefusalReason::UnknownSession if !self.session.is_superseded() => self.forget_session(),
             _ => {}
         }
         news.push(News::ConnectionRefused(refused.clone()));
     }
 
-    /// R6: from now on nothing is created.
-    pub(super) fn superseded(&mut self, news: &mut Vec<News>) {
-        if !self.session.superseded {
-            self.session.superseded = true;
+    /// R6: from now on nothing is created, and nothing extended that was born after log index `at`.
+    pub(super) fn superseded(&mut self, at: LogIndex, news: &mut Vec<News>) {
+        if !self.session.is_superseded() {
+            self.session.superseded_at = Some(at);
             news.push(News::Superseded);
         }
     }
@@ -344,7 +362,8 @@ impl Leases {
     /// A session past its deadline, with everything told and answered, is to be followed by another.
     pub(super) fn note_session_over(&mut self, news: &mut Vec<News>) {
         let s = &mut self.session;
-        if s.is_over && !s.open_anew && !s.superseded && s.in_flight.is_empty() && self.dirty.is_empty() {
+        if s.is_over && !s.open_anew && !s.is_superseded() && s.in_flight.is_empty() && self.dirty.is_empty()
+        {
             s.open_anew = true;
             news.push(News::SessionOver);
         }
@@ -365,6 +384,7 @@ impl Leases {
         self.ranges.forget(self.names.pools());
         self.load.forget();
         self.lookups.clear();
+        self.adoptions.forget();
         self.clock.forget();
         self.autonomy.forget();
         let s = std::mem::take(&mut self.session);
@@ -373,7 +393,7 @@ impl Leases {
             hello_due: s.hello_due,
             welcomed: s.welcomed,
             resend: s.resend,
-            superseded: s.superseded,
+            superseded_at: s.superseded_at,
             stopping: s.stopping,
             stopped: s.stopped,
             heartbeat_at: s.heartbeat_at,

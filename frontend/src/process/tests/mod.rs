@@ -26,6 +26,7 @@ fn config(stores: &[&str]) -> FrontendConfig {
         interfaces: Vec::new(),
         security: Security::InsecureLoopback,
         status_socket: None,
+        lock_file: None,
         hash_key: Some([7; 16]),
         overload: Overload::default(),
     }

@@ -13,10 +13,7 @@ fn fo_905_a_node_that_is_behind_a_session_refuses_to_resume_it() {
     let ahead = LogIndex(w.machine.applied().0 + 1);
     w.hello(id(2), "fe-a", Some((a, ahead)));
     let sent = w.take(id(2));
-    assert!(
-        matches!(&sent[..], [FromStore::Refused(r)] if r.reason == RefusalReason::NotLeader),
-        "{sent:?}"
-    );
+    assert!(matches!(&sent[..], [FromStore::Refused(r)] if r.reason == RefusalReason::NotLeader), "{sent:?}");
     assert!(w.is_closed(id(2)));
     w.apply(Vec::new());
     w.hello(id(3), "fe-a", Some((a, ahead)));
@@ -31,10 +28,7 @@ fn fo_905_a_node_that_is_behind_does_not_call_a_later_session_unknown() {
     let later = leasehold_proto::words::Epoch(a.0 + 1);
     w.hello(id(2), "fe-a", Some((later, w.machine.applied())));
     let sent = w.take(id(2));
-    assert!(
-        matches!(&sent[..], [FromStore::Refused(r)] if r.reason == RefusalReason::NotLeader),
-        "{sent:?}"
-    );
+    assert!(matches!(&sent[..], [FromStore::Refused(r)] if r.reason == RefusalReason::NotLeader), "{sent:?}");
 }
 
 /// Leases of others would never be kept current by the asker's stream.

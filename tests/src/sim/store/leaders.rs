@@ -3,10 +3,10 @@
 //! Owns who leads in which term. Invariant: at most one node's entries are committed in a term; a deposed leader may go
 //! on believing for a while, and then answers frontends from what it knows.
 
+use super::node_name;
 use crate::sim::clock::{Nanos, ms, secs};
 use crate::sim::sabotaged::Sabotage;
 use crate::sim::world::{Event, World, note};
-use super::node_name;
 use leasehold_proto::words::LogIndex;
 use leasehold_store::hub::LeaderClock;
 use leasehold_store::machine::{CommandBatch, Machine};
@@ -117,7 +117,6 @@ impl World {
         self.pump_hub(node);
     }
 }
-
 
 fn rebuilt(log: &[Arc<[u8]>]) -> Machine {
     let mut machine = Machine::default();

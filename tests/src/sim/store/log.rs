@@ -3,9 +3,9 @@
 //! Owns entries from a leader's batch of proposals to each node's machine. Invariant: a committed entry is the same on
 //! every node for ever, and is really encoded and decoded on each.
 
+use super::Pending;
 use crate::sim::clock::ms;
 use crate::sim::world::{Event, World, note};
-use super::Pending;
 use leasehold_proto::words::LogIndex;
 use leasehold_store::hub::Token;
 use leasehold_store::machine::{Command, CommandBatch, Outcome};

@@ -3,9 +3,9 @@
 //! A node that was away for long, or lost its disk, is restored from another's rows, as a snapshot does it; else it
 //! starts from its own rows and goes on with the log.
 
+use super::{Pending, hub_settings, node_name};
 use crate::sim::clock::{Nanos, ms};
 use crate::sim::world::{Event, World, note};
-use super::{Pending, hub_settings, node_name};
 use leasehold_proto::session::ToStore;
 use leasehold_store::hub::{ConnectionId, Hub, HubOutput, Token};
 use leasehold_store::machine::{Command, CommandBatch, Machine};

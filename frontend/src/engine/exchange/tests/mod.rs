@@ -3,6 +3,7 @@
 //! Each test drives an [`Engine`](crate::engine::Engine) through [`Lab`]: a scripted store says what is configured,
 //! granted and committed; messages are built option by option; answers are read by the codec's own reader.
 
+mod adoption;
 mod answering;
 mod confirm_information;
 mod lab;

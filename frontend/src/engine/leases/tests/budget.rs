@@ -122,7 +122,7 @@ fn fo_409_acknowledged_time_stands_still_without_the_store_while_lifetimes_shrin
 fn r6_a_superseded_session_has_no_budget_for_new_clients() {
     let mut b = Bench::ready();
     assert!(of(&b, POOL).new_leases > 0);
-    b.entry(vec![StoreEvent::Superseded { by: Epoch(101) }]);
+    b.entry(vec![StoreEvent::Superseded { by: Epoch(101), at: LogIndex(b.index) }]);
     assert_eq!(of(&b, POOL).new_leases, 0);
     assert!(budget(&b).is_superseded);
 }

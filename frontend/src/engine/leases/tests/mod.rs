@@ -1,13 +1,17 @@
 //! A frontend's leases against a store played by the test: it answers what it is told to.
 
+mod adoption;
 mod autonomy;
+mod born;
 mod budget;
+mod draining;
 mod give;
 mod load;
 mod map;
 mod merge;
 mod order;
 mod ranges;
+mod returns;
 mod stop;
 
 use super::{Given, IaRef, Leases, News, NoLease};
