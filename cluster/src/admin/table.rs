@@ -62,6 +62,13 @@ pub(super) fn status(view: &StatusView) -> String {
     ] {
         facts.add_row([what.to_owned(), value]);
     }
+    if let Some(until) = view.grants_held_until_ms {
+        let held = match until {
+            u64::MAX => "until an operator overrides: a pool has unlimited autonomy or lifetimes".to_owned(),
+            until => format!("for another {}", span_words(until.saturating_sub(view.cluster_time_ms))),
+        };
+        facts.add_row(["grants held".to_owned(), format!("{held}; the cluster was founded anew")]);
+    }
     let mut out = text(&facts);
     if !view.relationships.is_empty() {
         let header = ["relationship", "state", "primary", "live", "secondary", "live", "since", "reason"];

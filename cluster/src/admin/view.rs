@@ -22,6 +22,8 @@ pub(super) struct StatusView {
     pub(super) applied_index: u64,
     pub(super) cluster_time_ms: u64,
     pub(super) incarnation: u32,
+    /// Founded anew from an old cluster: no range is granted before this.
+    pub(super) grants_held_until_ms: Option<u64>,
     pub(super) network_version: u64,
     pub(super) leases: BTreeMap<String, u64>,
     pub(super) relationships: Vec<RelationshipView>,
@@ -61,6 +63,8 @@ impl StatusView {
             applied_index: answer.applied_index,
             cluster_time_ms: answer.cluster_time_ms,
             incarnation: answer.incarnation,
+            grants_held_until_ms: (answer.grants_held_until_ms > answer.cluster_time_ms)
+                .then_some(answer.grants_held_until_ms),
             network_version: answer.network_version,
             leases: leases.collect(),
             relationships: relationships.collect(),

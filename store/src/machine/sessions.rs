@@ -15,12 +15,18 @@ impl Machine {
         if self.cluster.is_some() {
             return Outcome::AlreadyFounded;
         }
+        if self.restoring != found.restored.is_some() {
+            return Outcome::RestoringUnfinished;
+        }
         self.cluster = Some(Cluster {
             name: found.cluster.clone(),
             incarnation: found.incarnation,
             server_duid_seed: found.server_duid_seed,
         });
         self.touch(RowKey::Cluster);
+        if let Some(restored) = found.restored {
+            self.end_restoring(restored.without_waiting);
+        }
         Outcome::Founded
     }
 

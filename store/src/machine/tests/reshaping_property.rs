@@ -243,7 +243,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
         stream: Vec::new(),
         promised: BTreeMap::new(),
     };
-    let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+    let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
     play.apply(vec![Command::Found(found), applying(network())])?;
     for step in steps {
         match step {

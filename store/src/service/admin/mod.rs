@@ -161,6 +161,7 @@ impl Admin for AdminService {
             leases,
             relationships: view::relationships(&replica),
             incarnation: u32::from(incarnation),
+            grants_held_until_ms: replica.machine.grants_held_until().as_millis(),
         }))
     }
 
