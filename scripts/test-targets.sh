@@ -8,6 +8,7 @@ contract) names=(contract) ;;
 service) names=(service session handler) ;;
 process) names=(process demo) ;;
 interop) names=(interop) ;;
+failures) names=(failures) ;;
 *) echo "unknown kind: ${1:-}" >&2; exit 2 ;;
 esac
 for name in "${names[@]}"; do

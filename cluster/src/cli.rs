@@ -24,6 +24,8 @@ enum Command {
     Store(commands::store::StoreCommand),
     /// Run a DHCPv6 frontend.
     Frontend(commands::NodeCommand),
+    /// Ask a frontend on this machine for how long it can go on without the store.
+    FrontendStatus(commands::frontend_status::FrontendStatusCommand),
     /// Start a cluster on loopback, let clients come, kill what serves, and judge.
     Demo(demo::DemoCommand),
     /// Measure one frontend with a three-node store behind it, on this machine.
@@ -58,6 +60,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Store(command) => commands::store::run(&command),
         Command::Frontend(command) => commands::frontend::run(&command),
+        Command::FrontendStatus(command) => commands::frontend_status::run(&command),
         Command::Demo(command) => demo::run(&command),
         Command::Bench(command) => bench::run(&command),
         Command::Config(command) => config::run(&command),

@@ -32,6 +32,8 @@ pub(super) struct StatusView {
 pub(super) struct RelationshipView {
     pub(super) name: String,
     pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) since_ms: u64,
     pub(super) primary: String,
     pub(super) primary_live: bool,
     pub(super) secondary: Option<String>,
@@ -44,6 +46,8 @@ impl StatusView {
         let relationships = answer.relationships.iter().map(|r| RelationshipView {
             name: r.name.clone(),
             state: r.state.clone(),
+            reason: some(&r.reason),
+            since_ms: r.since_ms,
             primary: r.primary.clone(),
             primary_live: r.primary_live,
             secondary: some(&r.secondary),
@@ -165,6 +169,10 @@ pub(super) struct FrontendView {
     pub(super) current: bool,
     pub(super) live: bool,
     pub(super) closed: bool,
+    pub(super) draining: bool,
+    pub(super) declared_down: bool,
+    pub(super) proven_gone: bool,
+    pub(super) ended: bool,
     pub(super) extended_ms_ago: u64,
     pub(super) acked_index: u64,
     pub(super) applied_sequence: u64,
@@ -182,6 +190,10 @@ impl FrontendView {
             current: info.current,
             live: info.live,
             closed: info.closed,
+            draining: info.draining,
+            declared_down: info.declared_down,
+            proven_gone: info.proven_gone,
+            ended: info.ended,
             extended_ms_ago: info.extended_ms_ago,
             acked_index: info.acked_index,
             applied_sequence: info.applied_sequence,
@@ -215,6 +227,71 @@ impl NodeView {
             matched_index: info.matched_index,
         }
     }
+}
+
+/// One conflict that reconciliation found.
+#[derive(Debug, Serialize)]
+pub(super) struct ConflictView {
+    pub(super) number: u64,
+    pub(super) at_ms: u64,
+    pub(super) ago_ms: u64,
+    pub(super) kind: String,
+    pub(super) lease: String,
+    pub(super) other_lease: Option<String>,
+    pub(super) kept_duid: String,
+    pub(super) lost_duid: Option<String>,
+    pub(super) lost_valid_until_ms: Option<u64>,
+    pub(super) frontend: String,
+}
+
+/// Conflicts, oldest first.
+pub(super) fn conflicts(answer: &v1::ListConflictsAnswer) -> Vec<ConflictView> {
+    let view = |info: &v1::ConflictInfo| ConflictView {
+        number: info.number,
+        at_ms: info.at_ms,
+        ago_ms: answer.cluster_time_ms.saturating_sub(info.at_ms),
+        kind: info.kind.clone(),
+        lease: info.prefix.as_ref().map(prefix_text).unwrap_or_default(),
+        other_lease: info.other_prefix.as_ref().map(prefix_text),
+        kept_duid: hex(&info.kept_duid),
+        lost_duid: (!info.lost_duid.is_empty()).then(|| hex(&info.lost_duid)),
+        lost_valid_until_ms: moment(info.lost_valid_until_ms).filter(|_| !info.lost_duid.is_empty()),
+        frontend: info.frontend.clone(),
+    };
+    answer.conflicts.iter().map(view).collect()
+}
+
+/// One thing that the leader saw.
+#[derive(Debug, Serialize)]
+pub(super) struct EventView {
+    pub(super) number: u64,
+    pub(super) at_ms: u64,
+    pub(super) ago_ms: u64,
+    pub(super) subject: String,
+    pub(super) what: String,
+    pub(super) reason: String,
+}
+
+/// Events, oldest first.
+pub(super) fn events(answer: &v1::ListEventsAnswer) -> Vec<EventView> {
+    let view = |info: &v1::EventInfo| EventView {
+        number: info.number,
+        at_ms: info.at_ms,
+        ago_ms: answer.cluster_time_ms.saturating_sub(info.at_ms),
+        subject: info.subject.clone(),
+        what: info.what.clone(),
+        reason: info.reason.clone(),
+    };
+    answer.events.iter().map(view).collect()
+}
+
+/// The outcome of an act about a frontend.
+#[derive(Debug, Serialize)]
+pub(super) struct ActView {
+    pub(super) frontend: String,
+    pub(super) done: String,
+    /// Epochs of the sessions concerned.
+    pub(super) sessions: Vec<u64>,
 }
 
 /// The outcome of `network apply`.

@@ -27,6 +27,7 @@ pub use admin::AdminProfile;
 pub(crate) use common::is_loopback;
 pub use common::{LogConfig, LogFormat, LogLevel, SecurityConfig};
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use frontend::SOCKET_PATH_MAX;
 pub use frontend::{FrontendConfig, FrontendInterface};
 pub use network::NetworkConfig;
 pub use network_text::{network_json, network_toml};

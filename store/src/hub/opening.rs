@@ -1,6 +1,6 @@
 //! Opening and resuming sessions, and what a welcomed session says.
 
-use super::connection::{Connection, Load, Purpose, Stream};
+use super::connection::{Connection, Load, Progress, Purpose, Stream};
 use super::{ConnectionId, Hub, HubOutput, Token};
 use crate::machine::{Command, Machine, SessionView};
 use leasehold_proto::session::{FromStore, Hello, RefusalReason, StoreEvent, StreamEntry, ToStore, Welcome};
@@ -78,11 +78,13 @@ impl Hub {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stream = Some(Stream {
                 epoch,
+                welcomed_at: now,
                 catching_up: resume,
                 load: resume.is_none().then_some(Load { after: None }),
                 paused: false,
                 told: BTreeMap::new(),
                 heartbeat: None,
+                draining: Progress { applied: session.applied_sequence, at: now },
             });
         }
         match resume {
@@ -156,8 +158,8 @@ impl Hub {
         message: ToStore,
         machine: &Machine,
     ) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(stream) = connection.stream.as_mut() else {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(stream) = connection.stream.as_ref() else {
             self.refuse(id, RefusalReason::Protocol, "nothing may be said before Welcome");
             return;
         };
@@ -169,13 +171,7 @@ impl Hub {
                 self.propose(id, purpose, Command::Session(batch));
             }
             ToStore::Heartbeat(heartbeat) if heartbeat.epoch == epoch => {
-                let current = machine.session(epoch).is_some_and(|s| s.current && !s.closed);
-                match (current, heartbeat.serving) {
-                    (true, true) => self.liveness.heard(&frontend, now),
-                    (true, false) => self.liveness.lost(&frontend),
-                    (false, _) => {}
-                }
-                stream.heartbeat = Some(heartbeat);
+                self.heartbeat(now, id, &frontend, heartbeat, machine);
                 self.out.push(HubOutput::Send(id, FromStore::HeartbeatAnswer { log_index: sent }));
             }
             ToStore::Lookup { link, duid } => {

@@ -77,7 +77,8 @@ impl Machine {
     pub(super) fn rebuild_due(&mut self) {
         self.due.clear();
         self.awaiting.clear();
-        self.reminded.clear();
+        self.held_back.clear();
+        self.looked.clear();
         let leases: Vec<Arc<Lease>> = self.leases.values().map(Arc::clone).collect();
         for lease in leases {
             if let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) {

@@ -122,7 +122,7 @@ impl Machine {
     /// The moments that follow from a session's deadline have moved.
     fn deadline_moved(&mut self, epoch: Epoch) {
         self.touch(RowKey::Session(epoch));
-        self.holds_less_back(epoch);
+        self.look_again(epoch);
         self.schedule_session(epoch);
     }
 }

@@ -57,15 +57,17 @@ pub fn ranges_have_owners_that_exist(machine: &Machine) -> Result<(), String> {
 /// # Errors
 /// Names the lease.
 pub fn ended_leases_await_freeing(machine: &Machine) -> Result<(), String> {
-    let waiting: usize = machine.awaiting.values().map(std::collections::BTreeSet::len).sum();
+    let queues = machine.awaiting.values().chain(machine.held_back.values());
+    let waiting: usize = queues.map(std::collections::BTreeSet::len).sum();
     let ended = machine.leases.values().filter(|l| l.state.awaits_freeing());
     let mut count = 0;
     for lease in ended {
         count += 1;
         let relationship = machine.pools.get(&lease.pool).map(|p| p.pool.relationship);
-        let queued = relationship
-            .and_then(|r| machine.awaiting.get(&r))
-            .is_some_and(|q| q.contains(&(lease.version, lease.prefix)));
+        let queued = relationship.is_some_and(|r| {
+            let queues = machine.awaiting.get(&r).into_iter().chain(machine.held_back.get(&r));
+            queues.filter(|q| q.contains(&(lease.version, lease.prefix))).count() == 1
+        });
         if !queued {
             return Err(format!("{} is {} and not queued for freeing", lease.prefix, lease.state.name()));
         }

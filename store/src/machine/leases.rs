@@ -243,10 +243,8 @@ impl Machine {
     pub(super) fn put_lease(&mut self, lease: Lease, relationship: RelationshipId) {
         let prefix = lease.prefix;
         if let Some(old) = self.leases.get(&prefix).cloned() {
-            if old.state.awaits_freeing()
-                && let Some(queue) = self.awaiting.get_mut(&relationship)
-            {
-                queue.remove(&(old.version, prefix));
+            if old.state.awaits_freeing() {
+                self.awaits_no_more(relationship, old.version, prefix);
             }
             if old.binding != lease.binding {
                 self.bindings.remove(&(old.binding.clone(), prefix));

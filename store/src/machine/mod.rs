@@ -85,7 +85,7 @@ impl Machine {
             };
             out.outcomes.push(outcome);
         }
-        self.remind_of_blocked();
+        self.sort_out_held_back();
         self.run_due(&mut out);
         self.free_watermarked(&mut out);
         self.settle_retired(&mut out);

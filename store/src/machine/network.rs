@@ -40,6 +40,8 @@ impl Machine {
         let moments_move = self.moments_move(&numbered);
         self.update_members(&numbered);
         self.update_pools(&numbered);
+        // Who could have extended what follows from the members.
+        self.look_again_everywhere();
         let network = Arc::new(numbered);
         self.network = Some(Arc::clone(&network));
         self.touch(RowKey::Network);

@@ -71,6 +71,7 @@ impl Machine {
             out.tell(Audience::Session(old), StoreEvent::Superseded { by, at });
         }
         self.close_ranges_of(old, out);
+        self.look_again(old);
         self.schedule_session(old);
     }
 
@@ -123,7 +124,7 @@ impl Machine {
         let lets_go = session.is_gone() && acked > session.acked_index;
         session.acked_index = acked;
         if lets_go {
-            self.holds_less_back(epoch);
+            self.look_again(epoch);
         }
     }
 
@@ -149,7 +150,7 @@ impl Machine {
             session.closed = true;
         }
         self.release_ranges_of(epoch, None, out);
-        self.holds_less_back(epoch);
+        self.look_again(epoch);
         self.schedule_session(epoch);
     }
 
@@ -207,12 +208,13 @@ impl Machine {
             self.touch(RowKey::Session(epoch));
             self.close_ranges_of(epoch, out);
             // It holds nothing back as one that is present any more, from this moment on in the order of moments.
-            self.remind_of_blocked();
+            self.look_again(epoch);
+            self.sort_out_held_back();
             acted = true;
         }
         acted |= self.reopen_ranges_of_dead(epoch, out);
         if self.forgettable(epoch) {
-            self.holds_less_back(epoch);
+            self.look_again(epoch);
             self.sessions.remove(&epoch);
             self.touch(RowKey::Session(epoch));
             return true;

@@ -41,9 +41,12 @@ pub struct Machine {
     pub(super) current: BTreeMap<FrontendId, Epoch>,
     pub(super) bindings: BTreeSet<(BindingKey, Prefix)>,
     pub(super) due: BTreeSet<(ClusterTime, super::due::Due)>,
+    /// Ended leases that await freeing, by when they ended: held back by nobody that is gone as far as was looked.
     pub(super) awaiting: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
-    /// Ended leases up to this index have a reminder in `due`, if sessions that are gone hold them back.
-    pub(super) reminded: BTreeMap<RelationshipId, LogIndex>,
+    /// The others: each has a reminder in `due` for when those that are gone are dead for certain.
+    pub(super) held_back: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
+    /// How far `awaiting` was looked through for leases that sessions that are gone hold back.
+    pub(super) looked: BTreeMap<RelationshipId, LogIndex>,
     pub(super) changed: BTreeSet<RowKey>,
     /// The last apply left leases unfreed only because its work is bounded.
     pub(super) more_to_free: bool,

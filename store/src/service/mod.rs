@@ -16,6 +16,7 @@ mod node;
 mod outbound;
 mod replica;
 mod session;
+mod standing;
 #[cfg(test)]
 mod tests;
 

@@ -69,6 +69,7 @@ pub(crate) struct Frontend {
     pub(crate) told: BTreeMap<Prefix, Arc<Lease>>,
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
+    pub(crate) draining: bool,
     pub(crate) connects: u32,
     connection: Option<Connection>,
 }
@@ -87,6 +88,7 @@ impl Frontend {
             told: BTreeMap::new(),
             outcomes: Vec::new(),
             live: BTreeMap::new(),
+            draining: false,
             connects: 0,
             connection: None,
         }
@@ -209,10 +211,8 @@ impl Frontend {
                 self.ranges.remove(&range.range);
             }
             StoreEvent::Network(network) => self.network = Some(network),
-            StoreEvent::PoolDry { .. }
-            | StoreEvent::Superseded { .. }
-            | StoreEvent::GiveBack { .. }
-            | StoreEvent::Draining { .. } => {}
+            StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } | StoreEvent::GiveBack { .. } => {}
+            StoreEvent::Draining { on } => self.draining = on,
         }
     }
 

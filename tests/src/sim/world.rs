@@ -10,12 +10,13 @@ use super::connection::Connections;
 use super::faults::Fault;
 use super::frontend::Front;
 use super::network::{Datagram, Weather};
+use super::operator::Operators;
 use super::oracle::Oracle;
+use super::plan::{Plan, Sabotage, Step};
 use super::report::{Counts, Failure, Report};
-use super::scenarios::{Plan, Sabotage};
 use super::store::Store;
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{BindingKey, Prefix};
+use leasehold_proto::words::{FrontendId, Prefix, RangeId};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
@@ -59,6 +60,8 @@ pub(super) enum Event {
     Datagram { slot: usize, datagram: Datagram },
     /// A frontend does what is due.
     FrontWake { slot: usize, life: u64 },
+    /// A node starts, if it can by now.
+    NodeStart { node: usize },
     /// A paused frontend goes on.
     FrontResume { slot: usize, life: u64 },
     /// A frontend's process starts.
@@ -67,12 +70,16 @@ pub(super) enum Event {
     FrontExit { slot: usize, life: u64 },
     /// A reply reaches a client.
     ToClient { client: usize, slot: usize, bytes: Arc<[u8]> },
+    /// An old Release arrives once more.
+    ReleaseAgain { client: usize, bytes: Arc<[u8]> },
     /// A client does what is due.
     ClientWake { client: usize, turn: u64 },
     /// Something breaks.
     Break(Fault),
     /// It is mended.
     Mend(Fault),
+    /// Something of the plan's script.
+    Script(Step),
     /// Faults end.
     Heal,
     /// Everything must be well.
@@ -120,11 +127,16 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) connections: Connections,
     pub(super) oracle: Oracle,
+    pub(super) operator: Operators,
     pub(super) weather: Weather,
     /// Which client held a lease last, for counting.
     pub(super) held_before: BTreeMap<Prefix, usize>,
+    /// Whose each range was last, for counting.
+    pub(super) last_owners: BTreeMap<RangeId, Option<FrontendId>>,
     /// The most that was ever acknowledged to a holding.
-    pub(super) acknowledged: BTreeMap<(Prefix, BindingKey), ClusterTime>,
+    pub(super) acknowledged: BTreeMap<(Prefix, Vec<u8>, u32), ClusterTime>,
+    /// Until when each client was promised each lease at the most: prefix, DUID and IAID.
+    pub(super) promised_until: BTreeMap<(Prefix, Vec<u8>, u32), Nanos>,
     /// When faults ended.
     pub(super) healed_at: Option<Nanos>,
     pub(super) counts: Counts,
@@ -154,7 +166,8 @@ impl World {
             .frontends
             .iter()
             .flat_map(|name| [name, name])
-            .map(|name| Front::new(name, clocks.draw(&mut rng_fronts)))
+            .enumerate()
+            .map(|(slot, name)| Front::new(name, slot, clocks.draw(&mut rng_fronts)))
             .collect();
         if plan.sabotage == Sabotage::SlowFrontendClock {
             fronts[0].clock = DriftClock::new(0, TRUE_RATE / 4);
@@ -180,9 +193,12 @@ impl World {
             clients,
             connections: Connections::default(),
             oracle: Oracle::default(),
+            operator: Operators::new(&plan),
             weather: Weather::FAIR,
             held_before: BTreeMap::new(),
+            last_owners: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            promised_until: BTreeMap::new(),
             healed_at: None,
             counts: Counts::default(),
             trace: traced.then(VecDeque::new),
@@ -238,6 +254,9 @@ impl World {
             self.after(delay, Event::ClientWake { client, turn: 0 });
         }
         self.schedule_faults();
+        for (at, step) in self.plan.script.clone() {
+            self.at(at, Event::Script(step));
+        }
         let (faults, healing) = (self.plan.faults_for, self.plan.healing_for);
         self.after(faults, Event::Heal);
         self.after(faults + healing, Event::Judge);
@@ -259,6 +278,9 @@ impl World {
             Event::Dialled { connection } => self.dialled(connection),
             Event::Datagram { slot, datagram } => self.datagram(slot, datagram),
             Event::FrontWake { slot, life } => self.front_wake(slot, life),
+            Event::NodeStart { node } => self.restart_node(node),
+            Event::ReleaseAgain { client, bytes } => self.release_again(client, &bytes),
+            Event::Script(step) => self.step(step),
             Event::FrontResume { slot, life } => self.front_resume(slot, life),
             Event::FrontStart { slot } => self.front_start(slot),
             Event::FrontExit { slot, life } => self.front_exit(slot, life),
@@ -270,6 +292,18 @@ impl World {
             Event::Judge => {
                 self.judge_healed();
                 self.is_over = true;
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Break(fault) => self.break_it(fault),
+            Step::Mend(fault) => self.mend(fault),
+            Step::Expect(words, holds) => {
+                if !holds(self) {
+                    self.fail(format!("expected: {words}"));
+                }
             }
         }
     }

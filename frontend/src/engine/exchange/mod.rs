@@ -13,7 +13,9 @@ mod confirm;
 mod context;
 mod decline;
 mod desk;
+mod ending;
 mod giving;
+mod heard;
 mod held;
 mod information_request;
 mod link;
@@ -35,8 +37,10 @@ mod tests;
 pub use answer::Cause;
 
 use super::Interface;
+use heard::HeardOnLinks;
 use held::Held;
 use leasehold_proto::network::Network;
+use leasehold_proto::session::LinkReport;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::FrontendId;
 use link::InterfaceLinks;
@@ -60,6 +64,7 @@ pub(super) struct Exchange {
     /// Kept messages that are to be answered, a bounded number in each turn: which, and how far.
     releasing: VecDeque<(Releasing, Range<u64>)>,
     message_hash: SipHasher13,
+    heard: HeardOnLinks,
 }
 
 impl Exchange {
@@ -73,6 +78,7 @@ impl Exchange {
             held: Held::default(),
             releasing: VecDeque::new(),
             message_hash: SipHasher13::new_with_key(hash_key),
+            heard: HeardOnLinks::default(),
         }
     }
 
@@ -99,6 +105,11 @@ impl Exchange {
         let Some(topology) = &self.topology else { return Vec::new() };
         let unknown = |i: &&Interface| i.link.as_deref().is_some_and(|l| topology.link_named(l).is_none());
         self.interfaces.iter().filter(unknown).map(|i| i.name.clone()).collect()
+    }
+
+    /// What was heard on each link since this was asked last: for the next heartbeat.
+    pub(super) fn take_link_reports(&mut self) -> Vec<LinkReport> {
+        self.heard.take()
     }
 
     /// How many messages are kept.

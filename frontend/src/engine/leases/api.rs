@@ -83,12 +83,26 @@ pub enum Owner<'a> {
 pub enum News {
     /// Another configuration is in force.
     Network,
-    /// The leader's judgement of a frontend changed.
+    /// The leader's judgement of a frontend, maybe of this one, changed.
     Liveness {
         /// Whom it is about.
         frontend: FrontendId,
         /// Whether it is heard.
         live: bool,
+    },
+    /// A frontend, maybe this one, serves other links than before (RFC 7031 §4.7).
+    Links {
+        /// Whom it is about.
+        frontend: FrontendId,
+        /// Those that it serves no more.
+        down: Vec<LinkId>,
+        /// Those that it serves again.
+        up: Vec<LinkId>,
+    },
+    /// A frontend, maybe this one, hears other relays than before.
+    Relays {
+        /// Whom it is about.
+        frontend: FrontendId,
     },
     /// All leases are known.
     Loaded,

@@ -70,11 +70,14 @@ pub(super) struct Demand {
     window_began: LocalTime,
     created: u64,
     created_before: u64,
+    /// New leases from this pool in the session.
+    pub(super) created_in_all: u64,
 }
 
 impl Demand {
     pub(super) fn new(geometry: &Geometry, kind: IaKind) -> Self {
         Self {
+            created_in_all: 0,
             range_slots: 1u64 << geometry.range_bits(),
             pool_ranges: geometry.last_slice().saturating_add(1),
             scarce: kind == IaKind::Pd || geometry.last_slot() < SCARCE_BELOW,
@@ -97,6 +100,7 @@ impl Demand {
     pub(super) fn created(&mut self, now: LocalTime) {
         self.roll(now);
         self.created += 1;
+        self.created_in_all += 1;
         self.stir(now);
     }
 

@@ -17,12 +17,7 @@ impl Leases {
             FromStore::Load(chunk) => self.take_chunk(now, &chunk, news),
             FromStore::Entry(entry) => self.take_entry(now, &entry, news),
             FromStore::HeartbeatAnswer { .. } => {}
-            FromStore::Liveness(liveness) => {
-                let (frontend, live) = (liveness.frontend, liveness.live);
-                if self.live.insert(frontend.clone(), live) != Some(live) {
-                    news.push(News::Liveness { frontend, live });
-                }
-            }
+            FromStore::Liveness(word) => self.partners.take(word, news),
             FromStore::Lookup { link, duid, leases, index: _ } => {
                 self.take_lookup(link, &duid, &leases);
                 news.push(News::LookedUp { link, duid });

@@ -33,6 +33,7 @@ mod merge;
 mod names;
 mod outcome;
 mod owned;
+mod partners;
 mod promise;
 mod query;
 mod ranges;
@@ -42,22 +43,27 @@ mod returns;
 mod session;
 mod slab;
 mod status;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
 pub use commit::Rest;
+pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
+pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::words::FrontendId;
-use std::collections::BTreeMap;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
     frontend: FrontendId,
+    /// Where this process runs, shown with each Hello (R6).
+    host: Option<HostProof>,
     limits: Limits,
     key: hash::HashKey,
     names: names::Names,
@@ -74,8 +80,9 @@ pub struct Leases {
     autonomy: autonomy::Autonomy,
     /// What the Reply being computed waits for.
     rest: Option<Rest>,
-    live: BTreeMap<FrontendId, bool>,
+    partners: partners::Partners,
     counts: status::Counts,
+    survey: survey::Survey,
 }
 
 impl Leases {
@@ -85,6 +92,7 @@ impl Leases {
         let key = hash::HashKey::new(hash_key);
         Self {
             frontend,
+            host: None,
             limits,
             key,
             names: names::Names::default(),
@@ -99,9 +107,15 @@ impl Leases {
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
             rest: None,
-            live: BTreeMap::new(),
+            partners: partners::Partners::default(),
             counts: status::Counts::default(),
+            survey: survey::Survey::default(),
         }
+    }
+
+    /// What the session shows to the store (R6).
+    pub fn set_host_proof(&mut self, proof: Option<HostProof>) {
+        self.host = proof;
     }
 
     /// R4's allowances as configured.

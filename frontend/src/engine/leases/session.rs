@@ -235,7 +235,7 @@ impl Leases {
                 resume_epoch: self.session.epoch,
                 resume_index: self.session.last_index,
                 loaded: self.load.loaded,
-                host: None,
+                host: self.host,
             }));
         }
         if !self.session.welcomed {
@@ -262,6 +262,7 @@ impl Leases {
                 interfaces: self.session.interfaces.clone(),
                 relays_heard: self.session.relays_heard.clone(),
                 serving,
+                // The exchange knows.
                 links: Vec::new(),
             }));
         }
@@ -295,7 +296,13 @@ impl Leases {
     }
 
     /// What the next heartbeats say of this frontend's interfaces and of the relays heard of late.
+    /// Whether an interface can be used is told at once when it changes (FO-206).
     pub fn report_health(&mut self, interfaces: Vec<InterfaceHealth>, relays_heard: Vec<u128>) {
+        let usable =
+            |all: &[InterfaceHealth]| -> Vec<bool> { all.iter().map(|i| i.present && i.carrier).collect() };
+        if usable(&interfaces) != usable(&self.session.interfaces) {
+            self.session.heartbeat_at = LocalTime::ZERO;
+        }
         self.session.interfaces = interfaces;
         self.session.relays_heard = relays_heard;
     }

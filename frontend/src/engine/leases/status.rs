@@ -26,6 +26,8 @@ pub struct LeasesStatus {
     pub is_loaded: bool,
     /// A newer session of this frontend exists (R6).
     pub is_superseded: bool,
+    /// A clean stop has begun: nothing is promised any more.
+    pub is_stopping: bool,
     /// It gives its ranges back and leaves its clients to its partners.
     pub is_draining: bool,
     /// Stream position: every event up to here was applied.
@@ -89,6 +91,7 @@ impl Leases {
             is_connected: self.is_connected(),
             is_loaded: self.is_loaded(),
             is_superseded: self.session.is_superseded(),
+            is_stopping: self.session.stopping,
             is_draining: self.session.draining,
             log_index: self.session.last_index,
             known_leases: self.records.len() as u64,

@@ -210,23 +210,30 @@ impl World {
     }
 
     pub(super) fn heartbeat(&mut self, id: ConnectionId, epoch: Epoch) {
-        self.heartbeat_saying(id, epoch, true);
+        self.heartbeat_with(id, epoch, |_| {});
     }
 
     pub(super) fn heartbeat_not_serving(&mut self, id: ConnectionId, epoch: Epoch) {
-        self.heartbeat_saying(id, epoch, false);
+        self.heartbeat_with(id, epoch, |h| h.serving = false);
     }
 
-    fn heartbeat_saying(&mut self, id: ConnectionId, epoch: Epoch, serving: bool) {
-        let heartbeat = Heartbeat {
+    /// A heartbeat of a frontend that serves, but for what is changed.
+    pub(super) fn heartbeat_with(
+        &mut self,
+        id: ConnectionId,
+        epoch: Epoch,
+        change: impl FnOnce(&mut Heartbeat),
+    ) {
+        let mut heartbeat = Heartbeat {
             epoch,
             network_version: 1,
             dirty_leases: 3,
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
-            serving,
+            serving: true,
             links: Vec::new(),
         };
+        change(&mut heartbeat);
         self.say(id, ToStore::Heartbeat(heartbeat));
     }
 
@@ -257,7 +264,7 @@ impl World {
         self.machine.network().unwrap().pools[0].id
     }
 
-    fn link(&self) -> LinkId {
+    pub(super) fn link(&self) -> LinkId {
         self.machine.network().unwrap().links[0].id
     }
 

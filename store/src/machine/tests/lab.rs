@@ -2,7 +2,9 @@
 
 use crate::machine::{Applied, Audience, Command, CommandBatch, Found, Machine, Outcome, invariants};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
-use leasehold_proto::session::{BatchOutcome, RangeRequest, SessionBatch, StoreEvent, UpdateRefusal};
+use leasehold_proto::session::{
+    BatchOutcome, HostProof, RangeRequest, SessionBatch, StoreEvent, UpdateRefusal,
+};
 use leasehold_proto::time::{ClusterTime, Lifetime};
 use leasehold_proto::v1;
 use leasehold_proto::words::{
@@ -117,7 +119,12 @@ impl Lab {
     }
 
     pub(super) fn open(&mut self, name: &str) -> Epoch {
-        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name), host: None }]);
+        self.open_on(name, None)
+    }
+
+    /// Opens a session of a process that shows on which host it runs.
+    pub(super) fn open_on(&mut self, name: &str, host: Option<HostProof>) -> Epoch {
+        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name), host }]);
         match applied.outcomes[..] {
             [Outcome::SessionOpened(epoch)] => epoch,
             ref other => panic!("{other:?}"),
@@ -151,6 +158,14 @@ impl Lab {
             _ => None,
         });
         (outcome.unwrap_or_else(|| panic!("no outcome in {applied:?}")), applied)
+    }
+
+    /// Lets time pass while one session goes on acknowledging.
+    pub(super) fn pass_with(&mut self, epoch: Epoch, secs: u64) {
+        for _ in 0..secs.div_ceil(60) {
+            self.pass(60);
+            self.acknowledge(epoch);
+        }
     }
 
     /// Asks for ranges and returns those granted.

@@ -1,6 +1,9 @@
 //! The rules of design section 5 at the machine's boundary: commands in, outcomes, events and rows out.
 
+mod adoption;
 mod configuration;
+mod conflicts;
+mod ending;
 mod lab;
 mod leases;
 mod replicas;

@@ -4,16 +4,24 @@
 use super::lab::{frontend, network};
 use crate::machine::{Command, CommandBatch, Found, Machine, invariants};
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
-use leasehold_proto::session::{RangeRequest, SessionBatch};
+use leasehold_proto::session::{HostProof, RangeRequest, SessionBatch};
 use leasehold_proto::time::{ClusterTime, Lifetime};
-use leasehold_proto::words::{BindingKey, Duid, IaKind, Iaid, LogIndex, RangeId, UpdateSeq};
+use leasehold_proto::words::{BindingKey, Duid, FrontendId, IaKind, Iaid, LogIndex, RangeId, UpdateSeq};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Open(bool),
+    Open(bool, u8),
+    DeclareDown {
+        first: bool,
+        withdraw: bool,
+    },
+    Drain {
+        first: bool,
+        on: bool,
+    },
     Pass(u64),
     Batch {
         session: usize,
@@ -33,10 +41,13 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(UpdateKind::Promise),
         2 => Just(UpdateKind::Release),
         1 => Just(UpdateKind::Decline),
+        1 => Just(UpdateKind::Adopt),
     ];
     let batch = (0..4usize, kind, 0..16u64, 0..4u8, any::<bool>(), 0..3u32, 0..40u8, 0..20u8);
     prop_oneof![
-        1 => any::<bool>().prop_map(Step::Open),
+        1 => (any::<bool>(), 0..3u8).prop_map(|(first, host)| Step::Open(first, host)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(first, withdraw)| Step::DeclareDown { first, withdraw }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(first, on)| Step::Drain { first, on }),
         3 => (1..200u64).prop_map(Step::Pass),
         12 => batch.prop_map(|(session, kind, slot, client, ack, ranges, closing, back)| Step::Batch {
             session, kind, slot, client, ack, ranges, closing: closing == 0, back: back == 0,
@@ -48,9 +59,18 @@ fn step() -> impl Strategy<Value = Step> {
 /// Turns steps into commands by looking at a machine, so that most of them make sense.
 fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     match step {
-        Step::Open(first) => {
-            vec![Command::OpenSession { frontend: frontend(if *first { "a" } else { "b" }), host: None }]
+        Step::Open(first, host) => {
+            // Host 0 cannot tell where it runs.
+            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16] });
+            vec![Command::OpenSession { frontend: partner(*first), host }]
         }
+        Step::DeclareDown { first, withdraw: false } => {
+            vec![Command::DeclareDown { frontend: partner(*first) }]
+        }
+        Step::DeclareDown { first, withdraw: true } => {
+            vec![Command::WithdrawDown { frontend: partner(*first) }]
+        }
+        Step::Drain { first, on } => vec![Command::Drain { frontend: partner(*first), on: *on }],
         Step::Pass(_) => Vec::new(),
         Step::Configure(variant) => {
             let mut network = network();
@@ -110,6 +130,10 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     }
 }
 
+fn partner(first: bool) -> FrontendId {
+    frontend(if first { "a" } else { "b" })
+}
+
 fn rows(machine: &Machine) -> Vec<(Vec<u8>, Vec<u8>)> {
     machine.rows().collect()
 }
@@ -157,7 +181,7 @@ proptest! {
 
 #[test]
 fn rows_of_a_newer_program_are_refused() {
-    let mut rows = vec![(vec![9u8], vec![])].into_iter();
+    let mut rows = vec![(vec![99u8], vec![])].into_iter();
     assert!(Machine::from_rows(&mut rows).is_err());
     let newer = leasehold_proto::v1::ClusterRow { format_version: 99, ..Default::default() };
     let mut rows = vec![(vec![1u8], prost::Message::encode_to_vec(&newer))].into_iter();

@@ -6,6 +6,7 @@
 //! Invariants: a read that is not asked to be stale sees all that was committed before it, or fails and names the
 //! leader; the lock is held for one piece at a time.
 
+mod acts;
 mod leases;
 mod view;
 
@@ -15,7 +16,7 @@ use crate::machine::{Command, NetworkRefusal, Outcome};
 use crate::raft::{NodeAddress, ProposeError, ReadError, StoreNode};
 use futures::Stream;
 use leasehold_proto::convert;
-use leasehold_proto::identity::{Role, require_role};
+use leasehold_proto::identity::{Caller, Role, require_role};
 use leasehold_proto::network::{Network, NetworkError, fill_defaults};
 use leasehold_proto::v1;
 use leasehold_proto::v1::admin_server::Admin;
@@ -45,6 +46,14 @@ pub(super) struct AdminService {
 
 fn may_read<T>(request: &Request<T>) -> Result<(), Status> {
     require_role(request, &[Role::Admin, Role::Viewer]).map(drop)
+}
+
+/// Who did it, for the journal.
+fn operator(caller: &Caller) -> String {
+    match caller.identity() {
+        Some(identity) => format!("by {}", identity.name()),
+        None => "by somebody on the store's own host".to_owned(),
+    }
 }
 
 fn not_leader(leader: Option<&NodeAddress>) -> Status {
@@ -136,7 +145,8 @@ impl Admin for AdminService {
         self.read(request.get_ref().stale).await?;
         let leases = leases::count(&self.replica).await;
         let metrics = self.node.metrics().borrow().clone();
-        let replica = lock(&self.replica);
+        let mut replica = lock(&self.replica);
+        replica.look_at_states();
         let (cluster, incarnation) = replica.machine.cluster().unwrap_or((&self.cluster, 0));
         Ok(Response::new(v1::StatusAnswer {
             cluster: cluster.to_owned(),
@@ -264,5 +274,40 @@ impl Admin for AdminService {
             Outcome::NetworkRefused(version) => Err(Status::aborted(version.to_string())),
             other => Err(Status::internal(format!("the store answered {other:?}"))),
         }
+    }
+
+    async fn declare_frontend_down(
+        &self,
+        request: Request<v1::DeclareFrontendDownRequest>,
+    ) -> Result<Response<v1::DeclareFrontendDownAnswer>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin])?);
+        Ok(Response::new(self.declare(request.get_ref(), &by).await?))
+    }
+
+    async fn drain_frontend(
+        &self,
+        request: Request<v1::DrainFrontendRequest>,
+    ) -> Result<Response<v1::DrainFrontendAnswer>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin])?);
+        Ok(Response::new(self.drain(request.get_ref(), &by).await?))
+    }
+
+    async fn list_conflicts(
+        &self,
+        request: Request<v1::ListConflictsRequest>,
+    ) -> Result<Response<v1::ListConflictsAnswer>, Status> {
+        may_read(&request)?;
+        self.read(request.get_ref().stale).await?;
+        Ok(Response::new(self.conflicts(request.get_ref().after)))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsAnswer>, Status> {
+        may_read(&request)?;
+        // Only the leader has any.
+        self.read(false).await?;
+        Ok(Response::new(self.events(request.get_ref().after)))
     }
 }

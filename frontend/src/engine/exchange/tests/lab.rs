@@ -327,11 +327,22 @@ impl Lab {
     }
 
     pub(super) fn liveness(&mut self, of: &str, live: bool) -> Vec<Answered> {
+        self.service(of, live, &[], None)
+    }
+
+    /// The store's word on a frontend.
+    pub(super) fn service(
+        &mut self,
+        of: &str,
+        live: bool,
+        links_down: &[LinkId],
+        relays_heard: Option<&[&str]>,
+    ) -> Vec<Answered> {
         self.apply(FromStore::Liveness(leasehold_proto::session::Liveness {
             frontend: frontend(of),
             live,
-            links_down: Vec::new(),
-            relays_heard: None,
+            links_down: links_down.to_vec(),
+            relays_heard: relays_heard.map(|relays| relays.iter().map(|relay| ip(relay).to_bits()).collect()),
         }))
     }
 

@@ -18,6 +18,8 @@ mod release_decline;
 mod renew;
 mod replies;
 mod request;
+mod retransmissions;
+mod service;
 mod solicit;
 mod two_relationships;
 mod validation;

@@ -3,6 +3,7 @@
 mod adoption;
 mod autonomy;
 mod born;
+mod budget;
 mod draining;
 mod give;
 mod load;

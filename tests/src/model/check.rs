@@ -1,0 +1,347 @@
+//! All that can happen next, what must always be true, and the exploration.
+
+use super::config::{Config, Sabotage};
+use super::sight::{Sight, Sights};
+use super::state::{Batch, CLIENTS, Standing, World};
+use super::store::{Rules, number};
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The invariant: no two clients hold unexpired leases on one address.
+pub const ONE_HOLDER: &str = "one holder";
+/// Stability: no address is called free while a client holds it or is being told so.
+pub const NOT_FREED: &str = "not freed under its holder";
+/// Stability: no promise of a session that is not dead for certain is refused.
+pub const NOT_REFUSED: &str = "no promise refused";
+
+/// The model that stateright explores.
+#[derive(Debug)]
+pub struct Leases {
+    config: Config,
+    sights: Arc<Sights>,
+}
+
+/// One thing that happens. Numbers are of sessions, addresses and clients, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A tick of true time, and of cluster time unless it stands still.
+    Tick {
+        /// Cluster time stands still: no leader.
+        stalled: bool,
+    },
+    /// A frontend opens a new session; with a same-host proof or without.
+    Open {
+        /// Which frontend.
+        frontend: u8,
+        /// Whether it can prove its predecessor gone.
+        proved: bool,
+    },
+    /// A process stops for good.
+    Crash(usize),
+    /// A process stops cleanly: it makes its closing batch.
+    Close(usize),
+    /// A process makes a batch, perhaps with a request for the range of an address.
+    Send(usize, Option<u8>),
+    /// Sabotage: a batch with acknowledgements and no updates.
+    SendAcks(usize),
+    /// The store commits a session's next batch.
+    Take(usize),
+    /// The same, and the network keeps a copy.
+    TakeAndKeepCopy(usize),
+    /// The copy comes.
+    TakeCopy,
+    /// Sabotage: a session's second batch overtakes its first.
+    TakeSecond(usize),
+    /// A process reads the next entry of its stream.
+    Read(usize),
+    /// A client asks for a new lease.
+    Ask(usize, usize, u8),
+    /// A client asks for an extension.
+    Renew(usize, usize, u8),
+    /// A client gives its lease back.
+    Release(usize, usize, u8),
+    /// A client comes with an address unknown to a process, by a message perhaps long delayed.
+    Claim(usize, usize, u8),
+}
+
+impl Leases {
+    fn rules(&self) -> Rules<'_> {
+        Rules { config: &self.config, sights: &self.sights }
+    }
+
+    fn store_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
+        let session = &world.sessions[s];
+        let mut waiting = session.sent.iter().filter(|b| !b.taken);
+        if waiting.next().is_some() {
+            actions.push(Action::Take(s));
+            if self.config.duplicates && world.copy.is_none() && session.sent[0].has_update() {
+                actions.push(Action::TakeAndKeepCopy(s));
+            }
+            if waiting.next().is_some() && self.config.has(Sabotage::BatchesReordered) {
+                actions.push(Action::TakeSecond(s));
+            }
+        }
+    }
+
+    fn process_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
+        let session = &world.sessions[s];
+        let Some(process) = &session.process else { return };
+        if world.log.iter().any(|e| e.unread_by & (1 << s) != 0) {
+            actions.push(Action::Read(s));
+        }
+        if self.config.crashes {
+            actions.push(Action::Crash(s));
+        }
+        if process.closing || session.sent.len() >= self.config.window {
+            return;
+        }
+        let speaks = World::has_to_say(process, world.now);
+        if speaks {
+            actions.push(Action::Send(s, None));
+        }
+        if self.config.has(Sabotage::AckOvertakesUpdates) && process.owes {
+            actions.push(Action::SendAcks(s));
+        }
+        let asked = session.sent.iter().any(|b| b.wants.is_some());
+        let serves = !process.over && (!process.superseded || self.config.has(Sabotage::SupersededServed));
+        for address in 0..self.config.addresses {
+            // Asking for what is known to have an owner changes nothing.
+            if serves && !asked && world.ranges[address].owner.is_none() {
+                actions.push(Action::Send(s, Some(number(address))));
+            }
+        }
+        let is_told = !process.records.iter().flatten().any(|r| r.dirty.is_some()) && session.sent.is_empty();
+        if self.config.stops && is_told && session.took_part {
+            actions.push(Action::Close(s));
+        }
+    }
+
+    fn client_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
+        let Some(process) = &world.sessions[s].process else { return };
+        let may_promise = world.promises < self.config.promises && process.skew.is_some();
+        for address in 0..self.config.addresses {
+            for client in 0..number(CLIENTS) {
+                let at = usize::from(client);
+                if may_promise && process.may_create(&self.config, address, client) {
+                    actions.push(Action::Ask(s, address, client));
+                }
+                if may_promise && process.may_extend(address, client) {
+                    actions.push(Action::Renew(s, address, client));
+                }
+                let is_held_here = process.records[address]
+                    .as_ref()
+                    .is_some_and(|r| r.client == client && r.state == Standing::Active);
+                if self.config.releases
+                    && is_held_here
+                    && world.held_until[at][address] > world.now
+                    && !process.closing
+                {
+                    actions.push(Action::Release(s, address, client));
+                }
+                let is_unknown = process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
+                if self.config.adoption
+                    && is_unknown
+                    && process.skew.is_some()
+                    && !process.owns[address]
+                    && !process.closing
+                    && process.claims[address].is_none()
+                    && world.ever_held[at][address]
+                {
+                    actions.push(Action::Claim(s, address, client));
+                }
+            }
+        }
+    }
+
+    /// The invariant of design section 5, seen one step ahead: a promise that could be made now, beyond the bound as
+    /// well, would give an address to a second client. So the last promise costs no states.
+    fn no_promise_would_make_two_holders(&self, world: &World) -> bool {
+        (0..self.config.addresses).all(|address| {
+            let mut holders = (0..CLIENTS).filter(|c| world.held_until[*c][address] > world.now);
+            let Some(holder) = holders.next() else { return true };
+            let other = number(1 - holder);
+            holders.next().is_none()
+                && world.sessions.iter().filter_map(|s| s.process.as_ref()).all(|process| {
+                    let acked_until = process.records[address].map_or(0, |r| r.acked_until);
+                    let may_promise = |acked| process.promise(&self.config, world.now, acked).is_some();
+                    let creates = process.may_create(&self.config, address, other) && may_promise(0);
+                    let extends = process.may_extend(address, other) && may_promise(acked_until);
+                    !creates && !extends
+                })
+        })
+    }
+
+    /// Leases run out; cluster time advances.
+    fn tick(&self, world: &mut World, stalled: bool) {
+        world.now += 1;
+        for process in world.sessions.iter_mut().filter_map(|s| s.process.as_mut()) {
+            process.spoke = false;
+        }
+        if !stalled {
+            world.pass_time(self.rules());
+        }
+    }
+
+    fn take(&self, world: &mut World, s: usize, keep_copy: bool) -> Option<()> {
+        let batch = world.sessions[s].sent.iter_mut().find(|b| !b.taken)?;
+        batch.taken = true;
+        let batch = *batch;
+        if keep_copy {
+            world.copy = Some((number(s), batch));
+        }
+        if world.sessions[s].process.is_none() {
+            world.sessions[s].sent.retain(|b| !b.taken);
+        }
+        world.take_batch(self.rules(), s, &batch, false);
+        Some(())
+    }
+
+    fn take_copy(&self, world: &mut World) -> Option<()> {
+        let (s, batch) = world.copy.take()?;
+        if self.config.has(Sabotage::BatchesAppliedTwice) {
+            world.take_batch(self.rules(), usize::from(s), &batch, true);
+        } else {
+            self.sights.note(Sight::Repeated);
+        }
+        // One copy in a run is enough: no other is kept.
+        world.copy = Some((s, Batch::default()));
+        Some(())
+    }
+
+    fn apply(&self, world: &mut World, action: Action) -> Option<()> {
+        let rules = self.rules();
+        match action {
+            Action::Tick { stalled } => self.tick(world, stalled),
+            Action::Open { frontend, proved } => world.open_session(rules, frontend, proved),
+            Action::Crash(s) => world.stop_process(s),
+            Action::Close(s) => {
+                world.sessions[s].process.as_mut()?.closing = true;
+                world.send(rules, s, None, false)?;
+            }
+            Action::Send(s, wants) => world.send(rules, s, wants, false)?,
+            Action::SendAcks(s) => world.send(rules, s, None, true)?,
+            Action::Take(s) => self.take(world, s, false)?,
+            Action::TakeAndKeepCopy(s) => self.take(world, s, true)?,
+            Action::TakeCopy => self.take_copy(world)?,
+            Action::TakeSecond(s) => {
+                let first = world.sessions[s].sent.iter().position(|b| !b.taken)?;
+                world.sessions[s].sent.swap(first, first + 1);
+                self.take(world, s, false)?;
+            }
+            Action::Read(s) => world.read(rules, s)?,
+            Action::Ask(s, address, client) => world.ask(rules, s, address, client)?,
+            Action::Renew(s, address, client) => world.renew(rules, s, address, client)?,
+            Action::Release(s, address, client) => world.give_back(s, address, client)?,
+            Action::Claim(s, address, client) => {
+                world.sessions[s].process.as_mut()?.claims[address] = Some(client);
+            }
+        }
+        Some(())
+    }
+}
+
+impl Batch {
+    fn has_update(&self) -> bool {
+        self.updates.iter().any(Option::is_some)
+    }
+}
+
+impl Model for Leases {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::start(&self.config).normal(&self.config)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        for s in 0..world.sessions.len() {
+            self.store_actions(world, s, actions);
+            self.process_actions(world, s, actions);
+            self.client_actions(world, s, actions);
+        }
+        if world.copy.as_ref().is_some_and(|(_, batch)| batch.has_update()) {
+            actions.push(Action::TakeCopy);
+        }
+        if world.sessions.len() < self.config.sessions {
+            for frontend in 0..2 {
+                actions.push(Action::Open { frontend, proved: false });
+                let mut older = world.sessions.iter().filter(|s| s.frontend == frontend);
+                let is_gone = older.all(|s| s.process.is_none());
+                if self.config.proofs && (is_gone || self.config.has(Sabotage::FalseProof)) {
+                    actions.push(Action::Open { frontend, proved: true });
+                }
+            }
+        }
+        if world.now < self.config.ticks {
+            actions.push(Action::Tick { stalled: false });
+            if world.now - world.time < self.config.stalls {
+                actions.push(Action::Tick { stalled: true });
+            }
+        }
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        self.apply(&mut next, action)?;
+        Some(next.normal(&self.config))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(ONE_HOLDER, |model, world| model.no_promise_would_make_two_holders(world)),
+            Property::always(NOT_FREED, |_, world: &World| !world.freed_under_holder),
+            Property::always(NOT_REFUSED, |_, world: &World| !world.promise_refused),
+        ]
+    }
+}
+
+/// A violation.
+#[derive(Debug)]
+pub struct Found {
+    /// Which property.
+    pub property: &'static str,
+    /// What happened, from the beginning. Names of clients and addresses may change places between steps.
+    pub actions: Vec<Action>,
+}
+
+/// What an exploration gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Different states.
+    pub states: usize,
+    /// Steps on the longest way explored.
+    pub depth: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// Violations.
+    pub found: Vec<Found>,
+    /// What was seen to happen.
+    pub sights: Arc<Sights>,
+}
+
+/// Explores everything, or until one of the named properties is violated.
+#[must_use]
+pub fn explore(config: Config, threads: usize, until: &[&'static str]) -> Outcome {
+    let began = Instant::now();
+    let sights = Arc::new(Sights::default());
+    let model = Leases { config, sights: Arc::clone(&sights) };
+    let until: BTreeSet<&'static str> = until.iter().copied().collect();
+    let checker =
+        model.checker().threads(threads).finish_when(HasDiscoveries::AnyOf(until)).spawn_bfs().join();
+    let mut found: Vec<Found> = checker
+        .discoveries()
+        .into_iter()
+        .map(|(property, path)| Found { property, actions: path.into_actions() })
+        .collect();
+    found.sort_by_key(|f| f.property);
+    Outcome {
+        states: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        took: began.elapsed(),
+        found,
+        sights,
+    }
+}
