@@ -132,7 +132,8 @@ pub struct Lease {
     /// promise must not hide from R2 what another session changed before it.
     pub others_version: LogIndex,
     /// Log index as of which sessions may know of this holding: of its creation, or, when a superseded session made it,
-    /// of the superseding. A session superseded before that cannot have extended it (R2).
+    /// of the superseding. A session superseded before that cannot have extended it (R2). 0: any may know, as with what
+    /// was adopted (R7).
     pub born: LogIndex,
     /// Rare fields.
     pub extra: Option<Arc<LeaseExtra>>,

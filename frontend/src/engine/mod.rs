@@ -172,6 +172,7 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
+                // Good news of this frontend, bad news of another.
                 News::Liveness { frontend, live } if *live == (frontend == self.leases.frontend()) => {
                     self.desk(now, replies).judged_anew(frontend, None);
                 }

@@ -9,7 +9,7 @@ use super::outcome::{Applied, Audience};
 use super::state::Machine;
 use leasehold_proto::lease::{Lease, LeaseUpdate};
 use leasehold_proto::session::UpdateRefusal;
-use leasehold_proto::words::{Epoch, RelationshipId};
+use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
 
 impl Machine {
     /// R7. An address that is that client's by the record is adopted already.
@@ -31,7 +31,9 @@ impl Machine {
         if !self.may_have_been_promised(epoch, update) {
             return Err(UpdateRefusal::NotAdopted);
         }
-        let lease = self.fresh_lease(epoch, update);
+        let mut lease = self.fresh_lease(epoch, update);
+        // Who promised it first, untold, may have been superseded since, and knows it all the same (R2).
+        lease.born = LogIndex(0);
         self.note_two_addresses(epoch, &lease);
         self.put_lease(lease, relationship);
         self.counters.adopted += 1;
@@ -45,7 +47,7 @@ impl Machine {
     fn may_have_been_promised(&self, epoch: Epoch, update: &LeaseUpdate) -> bool {
         self.pools
             .get(&update.pool)
-            .filter(|p| p.retired.is_none())
+            .filter(|p| p.offers(update.prefix))
             .and_then(|p| p.pool.range_of(update.prefix))
             .and_then(|range| self.ranges.get(&range))
             .is_some_and(|r| !r.unclean && !r.owner.is_none() && r.owner != epoch)

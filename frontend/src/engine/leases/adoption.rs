@@ -190,7 +190,7 @@ impl Leases {
             record.preferred = update.preferred;
             record.contact = update.client_last_contact;
             record.extra.clone_from(&update.extra);
-            record.born = index;
+            record.born = LogIndex(0);
         }
         record.version = index;
         record.store_state = LeaseState::Active;

@@ -88,3 +88,21 @@ fn r7_the_late_promise_of_the_crashed_session_merges_into_the_adopted_lease() {
     assert!(lab.lease(address(0x10)).acked_until >= before);
     assert_eq!(lab.machine.conflicts().count(), 0);
 }
+
+/// Found by reading: the adopted holding looked younger than the superseding of the session that promised it.
+#[test]
+fn r2_r7_who_promised_an_adopted_lease_first_holds_its_freeing_back() {
+    let mut lab = Lab::new();
+    let (old, b) = (lab.open("a"), lab.open("b"));
+    lab.grant(old, 1);
+    let a = lab.open("a");
+    lab.tell(a, lab.update(UpdateKind::Adopt, address(0x10), 1)).unwrap();
+    let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
+    release.base_version = lab.index();
+    lab.tell(b, release).unwrap();
+    lab.acknowledge(a);
+    lab.acknowledge(b);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released, "the old session may be extending it, cut off");
+    lab.acknowledge(old);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Free);
+}
