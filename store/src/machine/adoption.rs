@@ -8,6 +8,7 @@
 use super::outcome::{Applied, Audience};
 use super::state::Machine;
 use leasehold_proto::lease::{Lease, LeaseUpdate};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
 
@@ -50,6 +51,9 @@ impl Machine {
             .filter(|p| p.retired.is_none())
             .and_then(|p| p.pool.range_of(update.prefix))
             .and_then(|range| self.ranges.get(&range))
-            .is_some_and(|r| !r.unclean && !r.owner.is_none() && r.owner != epoch)
+            .is_some_and(|r| {
+                is_off(Mechanism::AdoptionConditions)
+                    || (!r.unclean && !r.owner.is_none() && r.owner != epoch)
+            })
     }
 }
