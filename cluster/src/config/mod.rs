@@ -128,7 +128,7 @@ const KIND_KEYS: [(&[&str], Kind); 4] = [
     (&["store"], Kind::Store),
     (&["frontend"], Kind::Frontend),
     (&["admin"], Kind::Admin),
-    (&["link", "pool", "relationship"], Kind::Network),
+    (&["link", "pool", "relationship", "auto"], Kind::Network),
 ];
 
 fn kind(source: &Source) -> Result<Kind, ConfigErrors> {

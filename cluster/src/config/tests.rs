@@ -376,3 +376,45 @@ etc/leasehold.toml:25: pool[2].link: there is no link `wan`
 etc/leasehold.toml:35: relationship[1].pools: there is no pool `gone`"
     );
 }
+
+const LEFT_TO_STORE: &str = r#"
+[[link]]
+name = "lan"
+prefixes = ["2001:db8:1::/64"]
+
+[[pool]]
+name = "lan-na"
+link = "lan"
+addresses = "2001:db8:1::1000-2001:db8:1::1fff"
+
+[auto]
+frontends = ["fe-a", "fe-b", "fe-c"]
+"#;
+
+#[test]
+fn relationships_left_to_the_store_read_back_as_written() {
+    let config = NetworkConfig::from_text(Path::new("net.toml"), LEFT_TO_STORE).unwrap();
+    let text = network_toml(&config.network).unwrap();
+    let expected = "[auto]\nfrontends = [\"fe-a\", \"fe-b\", \"fe-c\"]\nshards = 8\nbuckets = \"hot-standby\"\n\
+                    answering = \"buckets\"\ntakeover_after = \"500ms\"\n";
+    assert!(text.ends_with(expected), "{text}");
+    assert_eq!(NetworkConfig::from_text(Path::new("net.toml"), &text).unwrap(), config);
+}
+
+#[test]
+fn fo_102_errors_of_what_is_left_to_the_store_name_line_and_field() {
+    let text = LEFT_TO_STORE.replace("[\"fe-a\", \"fe-b\", \"fe-c\"]", "[\"fe-a\", \"fe-a\"]\nshards = 3");
+    assert_eq!(
+        errors(&text),
+        "etc/leasehold.toml:12: auto.frontends: `fe-a` is listed twice
+etc/leasehold.toml:13: auto.shards: must be 2, 4, 8 or 16"
+    );
+    let text = LEFT_TO_STORE.replace("lan-na", "lan#1");
+    assert!(
+        errors(&text).contains("leasehold.toml:7: pool[1].name: `lan#1` is not a name"),
+        "{}",
+        errors(&text)
+    );
+    let text = LEFT_TO_STORE.split("[auto]").next().unwrap().to_owned();
+    assert!(errors(&text).contains("or [auto] to leave them to the store"), "{}", errors(&text));
+}

@@ -114,6 +114,8 @@ pub struct EngineStatus {
     pub network_version: Option<u64>,
     /// Messages kept for the partner's liveness to flip or for a look-up.
     pub parked_messages: usize,
+    /// Replies that wait for the commit of what they promise (FO-903).
+    pub held_replies: usize,
     /// Interfaces that name a link which the configuration does not have: they serve relays only (FO-113).
     pub interfaces_without_link: Vec<String>,
 }
@@ -170,10 +172,9 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
-                News::Liveness { frontend, live } => {
-                    if *live == (frontend == self.leases.frontend()) {
-                        self.desk(now, replies).judged_anew(frontend, None);
-                    }
+                // Good news of this frontend, bad news of another.
+                News::Liveness { frontend, live } if *live == (frontend == self.leases.frontend()) => {
+                    self.desk(now, replies).judged_anew(frontend, None);
                 }
                 News::Links { frontend, down, up } => {
                     match if frontend == self.leases.frontend() { up } else { down }.as_slice() {
@@ -232,6 +233,9 @@ impl Engine {
     /// The monotonic and the wall clock moved apart: nothing is promised until the store was heard (design section 4).
     pub fn clock_jumped(&mut self, now: LocalTime) {
         self.leases.clock_jumped(now);
+        // How long they have been held is not known any more.
+        let dropped = self.exchange.drop_held();
+        self.dropped_unsent(dropped);
     }
 
     /// Takes what the next heartbeat says of interfaces and relays.
@@ -303,6 +307,7 @@ impl Engine {
             leases: self.leases.status(now),
             network_version: self.leases.network().map(|network| network.version),
             parked_messages: self.exchange.parked_count(),
+            held_replies: self.exchange.held_count(),
             interfaces_without_link: self.exchange.interfaces_without_link(),
         }
     }

@@ -48,7 +48,7 @@ impl Machine {
     fn may_have_been_promised(&self, epoch: Epoch, update: &LeaseUpdate) -> bool {
         self.pools
             .get(&update.pool)
-            .filter(|p| p.retired.is_none())
+            .filter(|p| p.offers(update.prefix))
             .and_then(|p| p.pool.range_of(update.prefix))
             .and_then(|range| self.ranges.get(&range))
             .is_some_and(|r| {

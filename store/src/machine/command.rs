@@ -58,6 +58,8 @@ pub enum Command {
         /// Whether it is drained from now on.
         on: bool,
     },
+    /// The next step of relationships that are left to the store, if there is one.
+    Respread,
 }
 
 /// What a cluster is given at its founding.
@@ -134,6 +136,7 @@ impl Command {
             Body::Drain(d) => {
                 Self::Drain { frontend: FrontendId::new(&d.frontend).map_err(ConvertError::from)?, on: d.on }
             }
+            Body::Respread(v1::Respread {}) => Self::Respread,
             Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
             Body::Network(n) => Self::ApplyNetwork {
                 expected_version: n.expected_version,
@@ -159,6 +162,7 @@ impl Command {
             Self::Drain { frontend, on } => {
                 Body::Drain(v1::DrainFrontend { frontend: frontend.as_str().to_owned(), on: *on })
             }
+            Self::Respread => Body::Respread(v1::Respread {}),
             Self::Session(batch) => Body::Session(batch.as_ref().into()),
             Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
                 expected_version: *expected_version,

@@ -18,6 +18,7 @@ impl Machine {
             if let Some(epoch) = self.current.get(frontend) {
                 out.tell(Audience::Session(*epoch), StoreEvent::Draining { on });
             }
+            self.respread(out);
         }
         Outcome::Drained { changed }
     }

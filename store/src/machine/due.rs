@@ -28,7 +28,7 @@ impl Machine {
     /// When the machine next wants to be given the time: the leader then sends a batch, empty if need be.
     #[must_use]
     pub fn next_due(&self) -> Option<ClusterTime> {
-        if self.more_to_free {
+        if self.more_to_free || self.more_to_settle {
             return Some(self.time);
         }
         self.due.first().map(|(moment, _)| *moment)

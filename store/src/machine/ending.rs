@@ -8,11 +8,9 @@
 use super::outcome::{Applied, DeclareRefusal, Outcome};
 use super::rows::RowKey;
 use super::state::Machine;
-use leasehold_proto::session::{HostProof, RangeRecord, StoreEvent};
+use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, FrontendId};
-
-use super::outcome::Audience;
 
 impl Machine {
     /// R6: whoever holds the lock now proves gone all earlier sessions of its frontend that held the same one.
@@ -97,25 +95,8 @@ impl Machine {
 
     /// A session that is current and not past its deadline after all issues from its ranges again.
     fn reopen_for_owner(&mut self, epoch: Epoch, out: &mut Applied) {
-        let Some(frontend) = self.sessions.get(&epoch).filter(|s| !s.is_gone()).map(|s| s.frontend.clone())
-        else {
-            return;
-        };
-        for range in self.owned_by(epoch, None) {
-            if let Some(state) = self.ranges.get_mut(&range) {
-                state.closed = false;
-            }
-            self.touch(RowKey::Range(range));
-            let record = RangeRecord {
-                range,
-                owner: epoch,
-                frontend: Some(frontend.clone()),
-                closed: false,
-                fresh: false,
-            };
-            if let Some(pool) = self.pools.get(&range.pool) {
-                out.tell(Audience::Relationship(pool.pool.relationship), StoreEvent::Range(record));
-            }
+        if self.sessions.get(&epoch).is_some_and(|s| !s.is_gone()) {
+            self.set_closed(epoch, false, out);
         }
     }
 

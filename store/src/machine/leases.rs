@@ -5,7 +5,6 @@
 
 use super::due::Due;
 use super::outcome::{Applied, Audience};
-use super::rows::RowKey;
 use super::state::{Machine, PoolState};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::expires_at;
@@ -260,9 +259,7 @@ impl Machine {
         if !self.has_earlier_due(&lease) {
             self.index_ending(&lease, relationship);
         }
-        self.bindings.insert((lease.binding.clone(), prefix));
-        self.leases.insert(prefix, Arc::new(lease));
-        self.touch(RowKey::Lease(prefix));
+        self.store_lease(lease);
     }
 
     /// Enters a record into the indexes of what is to happen to it.

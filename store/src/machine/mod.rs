@@ -29,10 +29,16 @@ pub mod invariants;
 mod leases;
 mod network;
 mod outcome;
+mod ownership;
+mod pool_view;
 mod ranges;
+mod reshaping;
 mod rows;
 mod sessions;
+mod slices;
+mod spreading;
 mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,6 +46,7 @@ mod view;
 pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found};
 pub use conflicts::{Conflict, ConflictKind};
 pub use outcome::{Applied, Audience, DeclareRefusal, Event, NetworkRefusal, Outcome};
+pub use pool_view::{ClosedUntil, PoolView};
 pub use rows::RowError;
 pub use state::{Counters, Machine};
 pub use view::{RangeStanding, RangeView, SessionView};
@@ -81,6 +88,7 @@ impl Machine {
                 }
                 Command::DeclareDown { frontend } => self.declare_down(frontend, &mut out),
                 Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
+                Command::Respread => self.respread(&mut out),
                 Command::Drain { frontend, on } => self.drain(frontend, *on, &mut out),
             };
             out.outcomes.push(outcome);
@@ -88,7 +96,7 @@ impl Machine {
         self.sort_out_held_back();
         self.run_due(&mut out);
         self.free_watermarked(&mut out);
-        self.settle_retired(&mut out);
+        self.settle(&mut out);
         self.take_changed_rows(&mut out);
         out
     }

@@ -56,6 +56,8 @@ pub enum Outcome {
         /// Whether anything changed.
         changed: bool,
     },
+    /// Relationships left to the store took a step, under this version; nothing when there was none to take.
+    Respread(Option<u64>),
 }
 
 /// Why a declaration was not made, or not taken back.

@@ -35,6 +35,7 @@ pub(super) enum RowKey {
     Lease(Prefix),
     Draining,
     Conflict(u64),
+    Written,
 }
 
 /// A row that cannot be understood.
@@ -80,6 +81,7 @@ impl RowKey {
                 key.push(9);
                 key.extend(number.to_be_bytes());
             }
+            Self::Written => key.push(10),
         }
         key
     }
@@ -106,7 +108,8 @@ impl Machine {
             .chain(self.ranges.keys().map(|k| RowKey::Range(*k)))
             .chain(self.leases.keys().map(|k| RowKey::Lease(*k)))
             .chain([RowKey::Draining])
-            .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)));
+            .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)))
+            .chain([RowKey::Written]);
         keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
     }
 
@@ -119,8 +122,9 @@ impl Machine {
             RowKey::Session(epoch) => session_row(epoch, self.sessions.get(&epoch)?).encode_to_vec(),
             RowKey::Range(range) => {
                 let state = self.ranges.get(&range)?;
-                let (owner, closed, unclean) = (state.owner.0, state.closed, state.unclean);
-                v1::RangeRow { range: Some(range.into()), owner, closed, unclean }.encode_to_vec()
+                let RangeState { owner, closed, unclean, passed } = *state;
+                v1::RangeRow { range: Some(range.into()), owner: owner.0, closed, unclean, passed }
+                    .encode_to_vec()
             }
             RowKey::Lease(prefix) => v1::Lease::from(self.leases.get(&prefix)?.as_ref()).encode_to_vec(),
             RowKey::Draining => {
@@ -131,6 +135,7 @@ impl Machine {
                 v1::DrainingRow { frontends }.encode_to_vec()
             }
             RowKey::Conflict(number) => self.conflicts.get(&number)?.to_row(number).encode_to_vec(),
+            RowKey::Written => self.written.as_ref()?.encode_to_vec(),
         })
     }
 
@@ -161,12 +166,7 @@ impl Machine {
         for (key, value) in rows {
             machine.restore_row(&key, &value).map_err(|detail| RowError { key, detail })?;
         }
-        let Self { ranges, pools, .. } = &mut machine;
-        for (range, _) in ranges.iter().filter(|(_, r)| r.owner.is_none()) {
-            if let Some(pool) = pools.get_mut(&range.pool) {
-                pool.free_slices.insert(range.slice);
-            }
-        }
+        machine.rebuild_tables();
         machine.rebuild_due();
         machine.counters = Counters::default();
         Ok(machine)
@@ -188,8 +188,8 @@ impl Machine {
             Some(6) => {
                 let row: v1::RangeRow = decode(value)?;
                 let range = RangeId::from(row.range.as_ref().ok_or("`range` is missing")?);
-                let (owner, closed, unclean) = (Epoch(row.owner), row.closed, row.unclean);
-                self.ranges.insert(range, RangeState { owner, closed, unclean });
+                let v1::RangeRow { closed, unclean, passed, .. } = row;
+                self.ranges.insert(range, RangeState { owner: Epoch(row.owner), closed, unclean, passed });
                 Ok(())
             }
             Some(7) => {
@@ -208,6 +208,10 @@ impl Machine {
             Some(9) => {
                 let row: v1::ConflictRow = decode(value)?;
                 self.conflicts.insert(row.number, Conflict::from_row(&row).map_err(text)?);
+                Ok(())
+            }
+            Some(10) => {
+                self.written = Some(Arc::new(decode(value)?));
                 Ok(())
             }
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
@@ -241,6 +245,9 @@ impl Machine {
         let mut members = Members::default();
         for member in &row.members {
             let frontend = FrontendId::new(&member.frontend).map_err(|e| e.to_string())?;
+            if member.left_index == 0 {
+                members.joined.insert(frontend.clone(), LogIndex(member.joined_index));
+            }
             members
                 .frontends
                 .insert(frontend, (member.left_index != 0).then_some(LogIndex(member.left_index)));
@@ -257,9 +264,22 @@ impl Machine {
             RelationshipId(row.relationship),
         )
         .map_err(|e| e.to_string())?;
+        let sweep_from = match row.sweep_from.as_slice() {
+            [] => None,
+            octets => {
+                Some(leasehold_proto::convert::address(octets, "sweep_from").map_err(|e| e.to_string())?)
+            }
+        };
         self.pools.insert(
             pool.id,
             PoolState {
+                offered_last_slot: row.offered_last_slot.unwrap_or(pool.geometry.last_slot()),
+                cut: (row.cut_index != 0).then_some(LogIndex(row.cut_index)),
+                unclean_below: row.unclean_below,
+                sweep_from,
+                look_from: row.look_from,
+                asked_for: Epoch(row.asked_for),
+                passed_slices: BTreeSet::new(),
                 pool: Arc::new(pool),
                 wire,
                 retired: (row.retired_index != 0).then_some(LogIndex(row.retired_index)),
@@ -317,6 +337,7 @@ fn members_row(id: RelationshipId, members: &Members) -> v1::RelationshipRow {
     let members = members.frontends.iter().map(|(frontend, left)| v1::Member {
         frontend: frontend.as_str().to_owned(),
         left_index: left.unwrap_or_default().0,
+        joined_index: members.joined.get(frontend).copied().unwrap_or_default().0,
     });
     v1::RelationshipRow { id: id.0, members: members.collect() }
 }
@@ -331,6 +352,12 @@ fn pool_row(state: &PoolState) -> v1::PoolRow {
         autonomy_ms_max: span_row(state.autonomy_max),
         fresh_slices_used: state.fresh_slices_used,
         asked_back_ms: state.asked_back_at.as_millis(),
+        asked_for: state.asked_for.0,
+        offered_last_slot: Some(state.offered_last_slot),
+        cut_index: state.cut.unwrap_or_default().0,
+        unclean_below: state.unclean_below,
+        sweep_from: state.sweep_from.map(|bits| bits.to_be_bytes().to_vec()).unwrap_or_default(),
+        look_from: state.look_from,
     }
 }
 

@@ -155,7 +155,7 @@ impl Machine {
         if let Some(session) = self.sessions.get_mut(&epoch) {
             session.closed = true;
         }
-        self.release_ranges_of(epoch, None, out);
+        self.release_ranges_of(epoch, out);
         self.look_again(epoch);
         self.schedule_session(epoch);
     }

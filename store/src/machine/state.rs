@@ -2,6 +2,7 @@
 //! the indexes are rebuilt from the rows.
 
 use super::conflicts::Conflict;
+use super::ownership::Tally;
 use super::rows::RowKey;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
@@ -27,6 +28,8 @@ pub struct Machine {
     /// The furthest moment any acknowledgement ever reached: bounds how long a dead session can matter.
     pub(super) acked_until_max: ClusterTime,
     pub(super) network: Option<Arc<Network>>,
+    /// As it was written, if parts of it are left to the store.
+    pub(super) written: Option<Arc<leasehold_proto::v1::Network>>,
     pub(super) relationships: BTreeMap<RelationshipId, Members>,
     pub(super) pools: BTreeMap<PoolId, PoolState>,
     pub(super) sessions: BTreeMap<Epoch, Session>,
@@ -47,9 +50,19 @@ pub struct Machine {
     pub(super) held_back: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
     /// How far `awaiting` was looked through for leases that sessions that are gone hold back.
     pub(super) looked: BTreeMap<RelationshipId, LogIndex>,
+    /// Every range that has an owner; and the same by owner.
+    pub(super) owned: BTreeSet<RangeId>,
+    pub(super) by_owner: BTreeSet<(Epoch, RangeId)>,
+    pub(super) tallies: BTreeMap<PoolId, Tally>,
+    /// Pools of which something is to be let go: retired, or cut.
+    pub(super) unsettled: BTreeSet<PoolId>,
+    /// Frontends that left a relationship and may own ranges there.
+    pub(super) leavers: BTreeSet<(RelationshipId, FrontendId)>,
     pub(super) changed: BTreeSet<RowKey>,
     /// The last apply left leases unfreed only because its work is bounded.
     pub(super) more_to_free: bool,
+    /// The same of what retired or cut pools are to let go.
+    pub(super) more_to_settle: bool,
 
     /// Counts since this process started; not replicated.
     pub(super) counters: Counters,
@@ -69,6 +82,8 @@ pub(super) struct Cluster {
 pub(super) struct Members {
     /// `None`: a partner now. Else the log index of the configuration that took it out.
     pub(super) frontends: BTreeMap<FrontendId, Option<LogIndex>>,
+    /// Of partners now: the log index of the configuration since which they are.
+    pub(super) joined: BTreeMap<FrontendId, LogIndex>,
 }
 
 /// One incarnation of a frontend.
@@ -125,9 +140,12 @@ pub(super) struct RangeState {
     pub(super) closed: bool,
     /// Once taken back from a session that did not close cleanly.
     pub(super) unclean: bool,
+    /// Nobody's, and to be granted only when no other pool holds anything there.
+    pub(super) passed: bool,
 }
 
-/// A pool generation.
+/// A pool generation. `pool` may reach further than what is offered: a pool that was cut keeps its extent while leases
+/// and ranges past its new end run out.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PoolState {
     pub(super) pool: Arc<Pool>,
@@ -141,8 +159,22 @@ pub(super) struct PoolState {
     pub(super) fresh_slices_used: u64,
     /// When its owner was last asked to give ranges back; zero: never.
     pub(super) asked_back_at: ClusterTime,
-    /// Index: slices granted before and owned by nobody now.
+    /// On whose behalf, until that session was granted a range.
+    pub(super) asked_for: Epoch,
+    /// Nothing past this slot is granted or extended.
+    pub(super) offered_last_slot: u64,
+    /// The log index of the configuration that cut it, until nothing past its end is left.
+    pub(super) cut: Option<LogIndex>,
+    /// Slices below this number may have been promised from before they are granted (R7).
+    pub(super) unclean_below: u64,
+    /// Free records from this address on are still to be dropped, as far as they are not offered any more.
+    pub(super) sweep_from: Option<u128>,
+    /// The passed slice to look at next.
+    pub(super) look_from: u64,
+    /// Index: slices granted before and owned by nobody now, clear of other pools.
     pub(super) free_slices: BTreeSet<u64>,
+    /// Index: slices owned by nobody where another pool may hold something.
+    pub(super) passed_slices: BTreeSet<u64>,
 }
 
 /// What happened since this process started, for metrics and alarms.

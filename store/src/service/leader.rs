@@ -35,6 +35,8 @@ const TICK_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// For a quorum to confirm that this node leads.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two looks at whether relationships left to the store have a step to take.
+const SPREAD_PAUSE: Duration = Duration::from_secs(1);
 /// The task looks around at least so often.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,8 @@ pub(super) struct AdminCommand {
 /// Who waits for an outcome.
 enum Origin {
     Hub(Token),
+    /// This task's own: nobody waits.
+    Own,
     Admin(oneshot::Sender<Result<Outcome, ProposeError>>),
 }
 
@@ -62,6 +66,8 @@ pub(super) struct Leader {
     waiting: VecDeque<AdminCommand>,
     in_flight: FuturesOrdered<BoxFuture<'static, Proposed>>,
     last_tick: LocalTime,
+    /// When relationships left to the store were looked at last.
+    last_spread: LocalTime,
     /// Raft did not take an entry: whether this node still leads is to be confirmed.
     doubt: bool,
     leading: watch::Sender<bool>,
@@ -84,6 +90,7 @@ impl Leader {
             waiting: VecDeque::new(),
             in_flight: FuturesOrdered::new(),
             last_tick: LocalTime::ZERO,
+            last_spread: LocalTime::ZERO,
             doubt: false,
             leading,
         }
@@ -192,8 +199,16 @@ impl Leader {
             origins.push(Origin::Hub(token));
             commands.push(command);
         }
+        let spreads = replica.machine.spreads() && self.last_spread + SPREAD_PAUSE <= now;
+        if spreads && replica.machine.respread_wanted() {
+            origins.push(Origin::Own);
+            commands.push(Command::Respread);
+        }
         let due = replica.machine.next_due().is_some_and(|due| due <= stamp);
         drop(replica);
+        if spreads {
+            self.last_spread = now;
+        }
         for AdminCommand { command, reply } in self.waiting.drain(..) {
             origins.push(Origin::Admin(reply));
             commands.push(command);
@@ -239,6 +254,7 @@ impl Leader {
             let outcome = outcomes.next().unwrap_or(Err(ProposeError::Unknown));
             match origin {
                 Origin::Hub(token) => of_hub.push((token, outcome.map_err(drop))),
+                Origin::Own => {}
                 // Who asked may have gone.
                 Origin::Admin(reply) => drop(reply.send(outcome)),
             }
@@ -255,7 +271,9 @@ impl Leader {
             }
             _ => LocalTime::NEVER,
         };
-        let pause = hub.min(due).saturating_since(now).min(IDLE_MAX);
+        let spread =
+            if replica.machine.spreads() { self.last_spread + SPREAD_PAUSE } else { LocalTime::NEVER };
+        let pause = hub.min(due).min(spread).saturating_since(now).min(IDLE_MAX);
         replica.planned = now + pause;
         pause
     }

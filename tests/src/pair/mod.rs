@@ -126,7 +126,8 @@ impl Pair {
     }
 
     /// Applies a configuration.
-    pub fn configure(&mut self, network: v1::Network) {
+    pub fn configure(&mut self, mut network: v1::Network) {
+        leasehold_proto::network::fill_defaults(&mut network);
         let outcome = self.command(Command::ApplyNetwork { expected_version: 0, network });
         assert!(matches!(outcome, Outcome::NetworkApplied { .. }), "{outcome:?}");
     }

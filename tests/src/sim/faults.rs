@@ -310,6 +310,7 @@ impl World {
     }
 
     fn ask_for_network(&mut self) {
+        leasehold_proto::network::fill_defaults(&mut self.operator.network);
         let network = self.operator.network.clone();
         self.ask(Command::ApplyNetwork { expected_version: 0, network });
     }

@@ -161,7 +161,8 @@ pub(super) use note;
 
 impl World {
     /// The beginning of a run.
-    pub(super) fn new(plan: Plan, traced: bool) -> Self {
+    pub(super) fn new(mut plan: Plan, traced: bool) -> Self {
+        leasehold_proto::network::fill_defaults(&mut plan.network);
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let mut clocks = Clocks { rho_ppm: plan.rho_ppm };
         let store = Store::new(&plan, || clocks.draw(&mut rng));

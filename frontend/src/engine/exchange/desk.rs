@@ -8,6 +8,7 @@
 
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
 use super::context::{Context, named};
+use super::held::{HeldReply, Terms};
 use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
 use super::plan::Plan;
 use super::pools::{LinkAt, RelationshipAt, Topology};
@@ -56,7 +57,7 @@ enum Occasion {
 enum Handled {
     /// A reply of this type is in the sink.
     Answered { message_type: u8, cause: Option<Cause> },
-    /// A copy is kept, or was kept already.
+    /// A copy is kept, or was kept already; or the Reply is kept until what it promises is committed.
     Kept,
 }
 
@@ -129,6 +130,7 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
     /// partner was left with.
     pub(in crate::engine) fn turn(&mut self) {
+        self.release_held();
         self.answer_released();
         while let Some(taken) = self.exchange.parked.take_due(self.now) {
             match taken.waiting {
@@ -143,6 +145,43 @@ impl<S: ReplySink> Desk<'_, S> {
                 Waiting::LookUp(_) => self.answer_taken(taken, Occasion::LookedUp),
                 Waiting::Adoption(_) => self.answer_taken(taken, Occasion::Adopted),
             }
+        }
+    }
+
+    /// Sends Replies whose promises are committed, and those that have waited long enough (FO-903). No more at once than
+    /// one batch of replies has room for.
+    fn release_held(&mut self) {
+        if !self.exchange.held.is_to_look(self.now, self.leases) {
+            return;
+        }
+        let mut at = 0;
+        for _ in 0..RELEASED_PER_TURN_MAX {
+            let Some((next, reply)) = self.exchange.held.take_due(self.now, self.leases, at) else {
+                return self.exchange.held.looked(self.leases, true);
+            };
+            at = next;
+            self.send_held(&reply);
+            self.exchange.held.give_back(reply);
+        }
+        self.exchange.held.looked(self.leases, false);
+    }
+
+    /// R4 is judged for each Reply by itself; one whose promise the store did not take is not sent.
+    fn send_held(&mut self, reply: &HeldReply) {
+        let terms = &reply.terms;
+        let is_committed = self.leases.is_committed(&terms.rest);
+        if !terms.stands(self.leases) || !self.leases.may_release(self.now, terms.computed, &terms.rest) {
+            self.counters.discard(Discard::SentTooLate);
+            return;
+        }
+        let out = self.replies.begin();
+        out.extend_from_slice(&reply.bytes);
+        self.replies.commit(terms.to);
+        self.counters.answer(terms.message_type, terms.cause);
+        if is_committed {
+            self.counters.held_committed += 1;
+        } else {
+            self.counters.held_waited_out += 1;
         }
     }
 
@@ -268,7 +307,7 @@ impl<S: ReplySink> Desk<'_, S> {
         // The same message may have been left to the partner a second ago: this answer is for both.
         self.exchange.parked.forget(key);
         let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
-        let answered = self.answer(place, packet, message, relay, adoptions);
+        let answered = self.answer(place, packet, message, relay, cause, adoptions);
         if answered == Err(Discard::AdoptionPending)
             && let Some(duid) = message.client_id
         {
@@ -277,12 +316,12 @@ impl<S: ReplySink> Desk<'_, S> {
                 return Ok(Handled::Kept);
             }
         }
-        let message_type = answered?;
+        let handled = answered?;
         // Only now: what this frontend has no answer to either, the partner may have been silent about for good reason.
         if went_unanswered {
             self.exchange.heard.unanswered(place.link_id());
         }
-        Ok(Handled::Answered { message_type, cause })
+        Ok(handled)
     }
 
     /// What decides whether this frontend answers for its relationship. `relay`: the source of the datagram, if a relay
@@ -388,15 +427,16 @@ impl<S: ReplySink> Desk<'_, S> {
         true
     }
 
-    /// Plans and writes the answer; gives its message type.
+    /// Plans and writes the answer. A Reply that has to wait for the commit is held.
     fn answer<'m>(
         &mut self,
         place: Place<'_>,
         packet: &Packet<'_>,
         message: &ClientMessage<'m>,
         relay: Option<&RelayChain<'m>>,
+        cause: Option<Cause>,
         adoptions: u8,
-    ) -> Result<u8, Discard> {
+    ) -> Result<Handled, Discard> {
         let cx = Context {
             now: self.now,
             message,
@@ -410,11 +450,20 @@ impl<S: ReplySink> Desk<'_, S> {
             extra: OnceCell::new(),
             adoptions_left: Cell::new(adoptions),
         };
+        self.leases.reply_begin();
         let plan = plan(&cx, self.leases)?;
         let out = self.replies.begin();
         reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
-        self.replies.commit(reply::reply_to(packet, relay));
-        Ok(plan.message_type)
+        let to = reply::reply_to(packet, relay);
+        if let Some(rest) = self.leases.reply_rest() {
+            if self.exchange.held.hold(out, Terms::new(self.now, to, rest, &plan, cx.duid, cause)) {
+                self.counters.held += 1;
+                return Ok(Handled::Kept);
+            }
+            self.counters.held_no_room += 1;
+        }
+        self.replies.commit(to);
+        Ok(Handled::Answered { message_type: plan.message_type, cause })
     }
 }
 

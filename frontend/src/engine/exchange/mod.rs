@@ -1,7 +1,7 @@
 //! What each DHCPv6 message means, who answers it, and with what.
 //!
 //! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
-//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, one module for each message fills a
+//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, one module for each message fills a
 //! `plan`, `reply` writes it; `pools` indexes the configuration for all of them. It asks `leases` for all that is
 //! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
 //! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
@@ -16,6 +16,7 @@ mod desk;
 mod ending;
 mod giving;
 mod heard;
+mod held;
 mod information_request;
 mod link;
 mod parked;
@@ -37,6 +38,7 @@ pub use answer::Cause;
 
 use super::Interface;
 use heard::HeardOnLinks;
+use held::Held;
 use leasehold_proto::network::Network;
 use leasehold_proto::session::LinkReport;
 use leasehold_proto::time::LocalTime;
@@ -58,6 +60,7 @@ pub(super) struct Exchange {
     topology: Option<Topology>,
     interface_links: InterfaceLinks,
     parked: Parked,
+    held: Held,
     /// Kept messages that are to be answered, a bounded number in each turn: which, and how far.
     releasing: VecDeque<(Releasing, Range<u64>)>,
     message_hash: SipHasher13,
@@ -72,6 +75,7 @@ impl Exchange {
             topology: None,
             interface_links: InterfaceLinks::default(),
             parked: Parked::new(parked_messages_max),
+            held: Held::default(),
             releasing: VecDeque::new(),
             message_hash: SipHasher13::new_with_key(hash_key),
             heard: HeardOnLinks::default(),
@@ -113,11 +117,21 @@ impl Exchange {
         self.parked.len()
     }
 
+    /// How many Replies wait for the commit.
+    pub(super) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Lets go of the Replies that wait for the commit: local time is in doubt. How many there were.
+    pub(super) fn drop_held(&mut self) -> u64 {
+        self.held.clear()
+    }
+
     /// When [`Desk::turn`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<LocalTime> {
         if !self.releasing.is_empty() {
             return Some(LocalTime::ZERO);
         }
-        self.parked.next_due()
+        [self.parked.next_due(), self.held.next_due()].into_iter().flatten().min()
     }
 }

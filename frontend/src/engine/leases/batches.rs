@@ -69,6 +69,7 @@ impl Leases {
             let Some(entry) = self.dirty.pop() else { break };
             updates.extend(self.update_of(entry));
         }
+        let told_before = self.dirty.told_before();
         updates.extend(self.next_adoptions(UPDATES_MAX - updates.len()));
         self.note_acknowledgeable();
         let requests = if self.may_ask() { self.ranges.requests(now, sequence) } else { Vec::new() };
@@ -81,7 +82,7 @@ impl Leases {
             acked_index: self.session.acknowledgeable,
             closing,
         });
-        self.session.sent(now, Arc::clone(&batch));
+        self.session.sent(now, Arc::clone(&batch), told_before);
         batch
     }
 

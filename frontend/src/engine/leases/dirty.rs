@@ -116,6 +116,11 @@ impl DirtyQueue {
         passed
     }
 
+    /// Everything below this position was put into batches or withdrawn.
+    pub(super) fn told_before(&self) -> u64 {
+        self.first
+    }
+
     /// Forgets all: the session is over. Positions go on, so that stale ones name nothing.
     pub(super) fn forget(&mut self) {
         *self = Self { first: self.end(), ..Self::default() };

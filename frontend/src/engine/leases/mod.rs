@@ -21,6 +21,7 @@ mod api;
 mod autonomy;
 mod batches;
 mod clock;
+mod commit;
 mod demand;
 mod dirty;
 mod events;
@@ -48,6 +49,7 @@ mod survey;
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use commit::Rest;
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
 pub use survey::{KnownLeases, Pace};
@@ -77,6 +79,8 @@ pub struct Leases {
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
     partners: partners::Partners,
+    /// What the Reply being computed waits for.
+    rest: Option<Rest>,
     counts: status::Counts,
     survey: survey::Survey,
 }
@@ -103,6 +107,7 @@ impl Leases {
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
             partners: partners::Partners::default(),
+            rest: None,
             counts: status::Counts::default(),
             survey: survey::Survey::default(),
         }

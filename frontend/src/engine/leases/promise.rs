@@ -13,6 +13,10 @@ use leasehold_proto::words::{BindingKey, Duid, LogIndex, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+/// So many times its bound a client may have leases that have ended and are not free yet: freeing can be held back for
+/// long by others' faults, but a client that asks and releases all the time must not use up a pool meanwhile.
+const ENDED_TIMES: usize = 8;
+
 /// A place for a new lease, and what may be promised of it.
 struct Place {
     pool: PoolId,
@@ -89,6 +93,7 @@ impl Leases {
             self.autonomy.used(pool);
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        self.note_rest(pool, at);
         Ok(given(prefix, &promise))
     }
 
@@ -112,7 +117,9 @@ impl Leases {
     ) -> Option<Given> {
         let (at, pool, promise) = self.extension(now, ia, prefix)?;
         let contact = self.clock.now_at_most(now, &self.timing())?;
+        let pool_id = pool;
         let pool = self.names.pool(pool)?;
+        let is_waiting = pool.commit_wait_ms > 0;
         if self.autonomy.allowance(now, pool) > Lifetime::ZERO {
             self.autonomy.used(pool);
         }
@@ -128,6 +135,9 @@ impl Leases {
             record.extra = extra;
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        if is_waiting {
+            self.note_rest(pool_id, at);
+        }
         Some(given(prefix, &promise))
     }
 
@@ -256,9 +266,11 @@ impl Leases {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
         let record =
             self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
-        // The store called its end, and a promise of ours that revives it is under way. Should that be refused, a
-        // further one could come after the acknowledgement of the end (R2): what was promised has to do until then.
-        if record.store_state.awaits_freeing() {
+        // The store called its end. Where that was an expiry, a promise of ours that revives it goes up before whatever
+        // is promised now: once taken, the record is Active again and needs another end, which is read and acknowledged
+        // after this promise (R2). What the client or its partner ended is not extended.
+        let is_revived = record.store_state == LeaseState::Expired && self.has_own_promise(at);
+        if record.store_state.awaits_freeing() && !is_revived {
             return None;
         }
         let pool = self.names.pool(record.pool)?;
@@ -275,8 +287,9 @@ impl Leases {
 
     /// SEC-02: whether a client may have no more leases on a link.
     pub(super) fn has_too_many(&self, ia: IaRef<'_>) -> bool {
-        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
-        held as usize >= self.limits.leases_per_client_max
+        let (held, ended) = self.records.client_held(ia.link, ia.duid).unwrap_or_default();
+        let max = self.limits.leases_per_client_max;
+        held as usize >= max || ended as usize >= max.saturating_mul(ENDED_TIMES)
     }
 
     /// R3 under R4's allowance; nothing when no time may be promised.

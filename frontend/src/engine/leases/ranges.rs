@@ -205,13 +205,19 @@ impl Ranges {
     pub(super) fn configure<'a>(&mut self, pools: impl Iterator<Item = &'a Pool>, me: Epoch, loaded: bool) {
         let mut old = std::mem::take(&mut self.pools);
         for pool in pools {
-            let kept = old.remove(&pool.id).filter(|p| p.geometry == pool.geometry);
-            let mut ranges = kept.unwrap_or_else(|| PoolRanges::new(pool));
+            let known = old.remove(&pool.id);
+            // A pool that ends elsewhere keeps its ranges; which of their slots are free is gone through anew.
+            let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
+            let mut ranges = match known {
+                Some(ranges) if !reshaped => ranges,
+                Some(ranges) => PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) },
+                None => PoolRanges::new(pool),
+            };
             let first = RangeId { pool: pool.id, slice: 0 };
             let last = RangeId { pool: pool.id, slice: u64::MAX };
             for (id, info) in self.infos.range(first..=last) {
                 if info.is_owned_by(me) {
-                    ranges.add(id.slice, info.fresh, loaded);
+                    ranges.add(id.slice, info.fresh && !reshaped, loaded);
                 }
             }
             self.pools.insert(pool.id, ranges);

@@ -27,6 +27,8 @@ struct InFlight {
     /// Before the first sending; a batch sent again keeps it.
     first_sent: LocalTime,
     batch: Arc<SessionBatch>,
+    /// Everything below this position among the dirty is in this batch or in earlier ones.
+    told_before: u64,
 }
 
 /// The state of the session and of the connection that carries it.
@@ -46,6 +48,8 @@ pub(super) struct Session {
     acked: LogIndex,
     /// The last event for which the store waits.
     pub(super) need_ack: LogIndex,
+    /// Everything below this position among the dirty was decided.
+    pub(super) committed_before: u64,
     last_sent: Option<LocalTime>,
     /// Last batch without updates.
     pub(super) last_bare: Option<LocalTime>,
@@ -107,6 +111,7 @@ impl Default for Session {
             acknowledgeable: LogIndex(0),
             acked: LogIndex(0),
             need_ack: LogIndex(0),
+            committed_before: 0,
             last_sent: None,
             last_bare: None,
             fresh_from: UpdateSeq(1),
@@ -170,25 +175,31 @@ impl Session {
         Some(self.last_bare.map_or(LocalTime::ZERO, |at| at + ACK_EVERY))
     }
 
-    pub(super) fn sent(&mut self, now: LocalTime, batch: Arc<SessionBatch>) {
+    pub(super) fn sent(&mut self, now: LocalTime, batch: Arc<SessionBatch>, told_before: u64) {
         self.next_sequence = self.next_sequence.next();
         self.last_sent = Some(now);
         self.acked = self.acked.max(batch.acked_index);
         self.closing |= batch.closing;
-        self.in_flight.0.push_back(InFlight { first_sent: now, batch });
+        self.in_flight.0.push_back(InFlight { first_sent: now, batch, told_before });
     }
 
     /// The batch that an outcome is about, with the moment before its first sending. Outcomes come in order; one of
     /// a batch that is not the first in flight was answered before, or is not this session's.
     pub(super) fn answered(&mut self, sequence: UpdateSeq) -> Option<(LocalTime, Arc<SessionBatch>)> {
         self.in_flight.0.front().filter(|f| f.batch.sequence == sequence)?;
-        self.in_flight.0.pop_front().map(|f| (f.first_sent, f.batch))
+        self.pop_decided().map(|f| (f.first_sent, f.batch))
     }
 
     /// The next batch that was taken and whose answer is lost.
     pub(super) fn take_untold(&mut self, up_to: UpdateSeq) -> Option<Arc<SessionBatch>> {
         self.in_flight.0.front().filter(|f| f.batch.sequence <= up_to)?;
-        self.in_flight.0.pop_front().map(|f| f.batch)
+        self.pop_decided().map(|f| f.batch)
+    }
+
+    fn pop_decided(&mut self) -> Option<InFlight> {
+        let decided = self.in_flight.0.pop_front()?;
+        self.committed_before = decided.told_before;
+        Some(decided)
     }
 }
 

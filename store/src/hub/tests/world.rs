@@ -100,7 +100,8 @@ impl World {
         self.collect();
     }
 
-    pub(super) fn apply_network(&mut self, network: v1::Network) {
+    pub(super) fn apply_network(&mut self, mut network: v1::Network) {
+        leasehold_proto::network::fill_defaults(&mut network);
         self.apply(vec![Command::ApplyNetwork { expected_version: 0, network }]);
     }
 

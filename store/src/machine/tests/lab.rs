@@ -67,6 +67,12 @@ pub(super) fn network() -> v1::Network {
     }
 }
 
+/// The command that applies a network, defaults filled in.
+pub(super) fn applying(mut network: v1::Network) -> Command {
+    leasehold_proto::network::fill_defaults(&mut network);
+    Command::ApplyNetwork { expected_version: 0, network }
+}
+
 pub(super) fn frontend(name: &str) -> FrontendId {
     FrontendId::new(name).unwrap()
 }
@@ -94,7 +100,7 @@ impl Lab {
     }
 
     pub(super) fn configure(&mut self, network: &v1::Network) -> Applied {
-        self.apply(vec![Command::ApplyNetwork { expected_version: 0, network: network.clone() }])
+        self.apply(vec![applying(network.clone())])
     }
 
     pub(super) fn now(&self) -> ClusterTime {
@@ -181,6 +187,21 @@ impl Lab {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Asks for ranges of a pool; gives what the asker and others are told of it.
+    pub(super) fn ask(&mut self, epoch: Epoch, pool: PoolId, ranges: u32) -> Vec<(Audience, StoreEvent)> {
+        let mut batch = self.batch(epoch);
+        batch.requests.push(RangeRequest { pool, ranges });
+        let events = self.send(batch).1.events.into_iter().map(|e| (e.audience, e.event));
+        events.filter(|(_, e)| !matches!(e, StoreEvent::Batch(_))).collect()
+    }
+
+    /// Gives ranges back.
+    pub(super) fn give_back(&mut self, epoch: Epoch, ranges: &[RangeId]) {
+        let mut batch = self.batch(epoch);
+        batch.returned = ranges.to_vec();
+        self.send(batch);
     }
 
     /// Acknowledges every event so far.

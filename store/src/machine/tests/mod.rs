@@ -7,4 +7,8 @@ mod ending;
 mod lab;
 mod leases;
 mod replicas;
+mod reshaping;
+mod reshaping_property;
+mod scarcity;
 mod sessions;
+mod spreading;

@@ -1,7 +1,7 @@
 //! Replicas: the same entries give the same rows; a machine rebuilt from rows goes the same way as one that lived
 //! through it all.
 
-use super::lab::{frontend, network};
+use super::lab::{address, applying, frontend, network};
 use crate::machine::{Command, CommandBatch, Found, Machine, invariants};
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
 use leasehold_proto::session::{HostProof, RangeRequest, SessionBatch};
@@ -34,6 +34,7 @@ enum Step {
         back: bool,
     },
     Configure(u8),
+    Respread,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -52,7 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => batch.prop_map(|(session, kind, slot, client, ack, ranges, closing, back)| Step::Batch {
             session, kind, slot, client, ack, ranges, closing: closing == 0, back: back == 0,
         }),
-        1 => (0..4u8).prop_map(Step::Configure),
+        2 => (0..9u8).prop_map(Step::Configure),
+        1 => Just(Step::Respread),
     ]
 }
 
@@ -71,6 +73,7 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
             vec![Command::WithdrawDown { frontend: partner(*first) }]
         }
         Step::Drain { first, on } => vec![Command::Drain { frontend: partner(*first), on: *on }],
+        Step::Respread => vec![Command::Respread],
         Step::Pass(_) => Vec::new(),
         Step::Configure(variant) => {
             let mut network = network();
@@ -81,9 +84,21 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
                     network.timing =
                         Some(leasehold_proto::v1::Timing { rho_ppm: 500, flight_ms: 1000, send_ms: 500 })
                 }
+                // Cut, in the middle of a slice; grown; left to the store, among two and among three.
+                3 => network.pools[0].last = address(0x19).bits().to_be_bytes().to_vec(),
+                4 => network.pools[0].last = address(0x26).bits().to_be_bytes().to_vec(),
+                5 | 6 => {
+                    let frontends = if *variant == 5 { vec!["a", "b"] } else { vec!["a", "b", "c"] };
+                    network.relationships.clear();
+                    network.auto = Some(leasehold_proto::v1::Auto {
+                        frontends: frontends.into_iter().map(str::to_owned).collect(),
+                        shards: 2,
+                        ..Default::default()
+                    });
+                }
                 _ => {}
             }
-            vec![Command::ApplyNetwork { expected_version: 0, network }]
+            vec![applying(network)]
         }
         Step::Batch { session, kind, slot, client, ack, ranges, closing, back } => {
             let sessions: Vec<_> = machine.sessions().collect();
@@ -91,9 +106,11 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
                 return Vec::new();
             };
             let Some(network) = machine.network() else { return Vec::new() };
-            let pool = &network.pools[0];
+            let configured = &network.pools[usize::from(*client) % network.pools.len()];
+            // With what was cut off of it, about which late updates are taken.
+            let Some(pool) = machine.pool(configured.id) else { return Vec::new() };
             let now = machine.time();
-            let prefix = pool.geometry.prefix_at(*slot);
+            let prefix = pool.geometry.prefix_at((*slot).min(pool.geometry.last_slot()));
             let update = LeaseUpdate {
                 kind: *kind,
                 prefix,
@@ -150,7 +167,7 @@ proptest! {
         let mut copy = std::collections::BTreeMap::new();
         let mut now = 1000u64;
         let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
-        let mut script = [vec![Command::Found(found)], vec![Command::ApplyNetwork { expected_version: 0, network: network() }]];
+        let mut script = [vec![Command::Found(found)], vec![applying(network())]];
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }
             let commands = if n < 2 { std::mem::take(&mut script[n]) } else { command(&machine, step) };

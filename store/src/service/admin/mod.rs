@@ -17,7 +17,8 @@ use crate::raft::{NodeAddress, ProposeError, ReadError, StoreNode};
 use futures::Stream;
 use leasehold_proto::convert;
 use leasehold_proto::identity::{Caller, Role, require_role};
-use leasehold_proto::network::{Network, NetworkError, fill_defaults};
+use leasehold_proto::network::auto::keep_shards;
+use leasehold_proto::network::fill_defaults;
 use leasehold_proto::v1;
 use leasehold_proto::v1::admin_server::Admin;
 use std::pin::Pin;
@@ -112,22 +113,23 @@ impl AdminService {
         }
     }
 
-    /// Checks a configuration as the machine would.
-    fn check(&self, request: &v1::ApplyNetworkRequest) -> Result<u64, Status> {
-        let current = lock(&self.replica).machine.network().map_or(0, |n| n.version);
+    /// Fills defaults in, so that the log says everything, and checks a configuration as the machine would.
+    fn check(&self, request: &v1::ApplyNetworkRequest) -> Result<(u64, v1::Network), Status> {
+        let replica = lock(&self.replica);
+        let machine = &replica.machine;
+        let current = machine.network().map_or(0, |n| n.version);
         if request.expected_version != 0 && request.expected_version != current {
             let refusal = NetworkRefusal::Version { expected: request.expected_version, current };
             return Err(Status::aborted(refusal.to_string()));
         }
         let mut network = request.network.clone().unwrap_or_default();
+        keep_shards(&mut network, machine.written_network().as_ref());
         fill_defaults(&mut network);
-        // The store numbers items itself, by name.
-        network.links.iter_mut().for_each(|l| l.id = 0);
-        network.pools.iter_mut().for_each(|p| p.id = 0);
-        network.relationships.iter_mut().for_each(|r| r.id = 0);
-        Network::from_wire(&network)
-            .map_err(|errors: Vec<NetworkError>| refusal(errors.iter().map(ToString::to_string)))?;
-        Ok(current + 1)
+        machine.check_network(&network).map_err(|refused| match refused {
+            NetworkRefusal::Invalid(lines) => refusal(lines),
+            version @ NetworkRefusal::Version { .. } => Status::aborted(version.to_string()),
+        })?;
+        Ok((current + 1, network))
     }
 }
 
@@ -243,8 +245,8 @@ impl Admin for AdminService {
     ) -> Result<Response<v1::Network>, Status> {
         may_read(&request)?;
         self.read(request.get_ref().stale).await?;
-        match lock(&self.replica).machine.network() {
-            Some(network) => Ok(Response::new(network.to_wire().clone())),
+        match lock(&self.replica).machine.written_network() {
+            Some(network) => Ok(Response::new(network)),
             None => Err(Status::not_found("no network configuration was applied yet")),
         }
     }
@@ -259,11 +261,10 @@ impl Admin for AdminService {
             return Err(Status::invalid_argument("the request carries no configuration"));
         }
         self.read(false).await?;
-        let version = self.check(&request)?;
+        let (version, network) = self.check(&request)?;
         if request.dry_run {
             return Ok(Response::new(v1::ApplyNetworkAnswer { version }));
         }
-        let network = request.network.unwrap_or_default();
         let expected_version = request.expected_version;
         match self.propose(Command::ApplyNetwork { expected_version, network }).await? {
             Outcome::NetworkApplied { version } => {

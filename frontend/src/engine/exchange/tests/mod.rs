@@ -5,6 +5,7 @@
 
 mod adoption;
 mod answering;
+mod commit_wait;
 mod confirm_information;
 mod lab;
 mod links;
