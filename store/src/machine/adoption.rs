@@ -26,8 +26,8 @@ impl Machine {
             Some(record) if record.binding == update.binding && record.pool == update.pool => {
                 return self.promise_on_record(epoch, update, record, relationship, out);
             }
-            Some(_) => return Err(UpdateRefusal::NotAdopted),
-            None => {}
+            Some(_) if !is_off(Mechanism::AdoptionConditions) => return Err(UpdateRefusal::NotAdopted),
+            _ => {}
         }
         if !self.may_have_been_promised(epoch, update) {
             return Err(UpdateRefusal::NotAdopted);

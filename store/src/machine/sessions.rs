@@ -72,7 +72,7 @@ impl Machine {
             out.tell(Audience::Session(old), StoreEvent::Superseded { by, at });
         }
         if is_off(Mechanism::ClosedRanges) {
-            self.release_ranges_of(old, None, out);
+            self.release_ranges_of(old, out);
         }
         self.close_ranges_of(old, out);
         self.look_again(old);
