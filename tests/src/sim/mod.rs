@@ -31,7 +31,7 @@ mod sabotaged;
 mod store;
 mod world;
 
-pub use many::run_all;
+pub use many::{first_failure, run_all};
 pub use plan::{Flavour, Operator, Plan};
 pub use report::{Counts, Failure, Kind, Report};
 pub use sabotaged::Sabotage;
