@@ -72,7 +72,13 @@ fn explore() {
         let began = std::time::Instant::now();
         let found = first_failure(seeds, |seed| plan(seed).without(mechanism));
         match found {
-            Some(f) => println!("{mechanism:?}: seed {} {:?} {} ({:?})", f.seed, f.kind, f.violation, began.elapsed()),
+            Some(f) => println!(
+                "{mechanism:?}: seed {} {:?} {} ({:?})",
+                f.seed,
+                f.kind,
+                f.violation,
+                began.elapsed()
+            ),
             None => println!("{mechanism:?}: nothing in {seeds} ({:?})", began.elapsed()),
         }
     }
