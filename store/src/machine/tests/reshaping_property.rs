@@ -161,7 +161,8 @@ impl Play {
 
     fn read(&mut self, epoch: Epoch) {
         let Some(reader) = self.readers.get_mut(&epoch) else { return };
-        for (index, event) in self.stream.iter().filter(|(index, _)| *index > reader.read) {
+        let read = reader.read;
+        for (index, event) in self.stream.iter().filter(|(index, _)| *index > read) {
             match event {
                 StoreEvent::Network(network) => reader.network = Some(Arc::clone(network)),
                 StoreEvent::Range(r) if r.owner == epoch && !r.closed => {

@@ -3,7 +3,7 @@
 use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, address};
 use crate::machine::{Command, Outcome, RangeStanding};
 use leasehold_proto::lifetimes::Timing;
-use leasehold_proto::session::{StoreEvent, UpdateRefusal};
+use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::words::{LogIndex, UpdateSeq};
 use std::sync::Arc;
 use std::time::Duration;
