@@ -16,6 +16,9 @@ pub const NOT_FREED: &str = "not freed under its holder";
 /// Stability: no promise of a session that is not dead for certain is refused.
 pub const NOT_REFUSED: &str = "no promise refused";
 
+/// R6: a superseded session owns no open range, so that what it had opens in bounded time.
+pub const NO_OPEN_RANGE: &str = "superseded without open ranges";
+
 /// The model that stateright explores.
 #[derive(Debug)]
 pub struct Leases {
@@ -88,7 +91,7 @@ impl Leases {
     fn process_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
         let session = &world.sessions[s];
         let Some(process) = &session.process else { return };
-        if world.log.iter().any(|e| e.unread_by & (1 << s) != 0) {
+        if world.has_unread(s) {
             actions.push(Action::Read(s));
         }
         if self.config.crashes {
@@ -97,7 +100,7 @@ impl Leases {
         if process.closing || session.sent.len() >= self.config.window {
             return;
         }
-        let speaks = World::has_to_say(process, world.now);
+        let speaks = World::has_to_say(&self.config, process, world.now);
         if speaks {
             actions.push(Action::Send(s, None));
         }
@@ -140,8 +143,7 @@ impl Leases {
                 {
                     actions.push(Action::Release(s, address, client));
                 }
-                let is_unknown =
-                    process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
+                let is_unknown = process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
                 if self.config.adoption
                     && is_unknown
                     && process.skew.is_some()
@@ -258,6 +260,9 @@ impl Model for Leases {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.promises >= self.config.promises && world.is_settled() {
+            return;
+        }
         for s in 0..world.sessions.len() {
             self.store_actions(world, s, actions);
             self.process_actions(world, s, actions);
@@ -267,10 +272,12 @@ impl Model for Leases {
             actions.push(Action::TakeCopy);
         }
         if world.sessions.len() < self.config.sessions {
-            for frontend in 0..2 {
-                actions.push(Action::Open { frontend, proved: false });
+            for frontend in 0..self.config.restarting {
                 let mut older = world.sessions.iter().filter(|s| s.frontend == frontend);
                 let is_gone = older.all(|s| s.process.is_none());
+                if is_gone || self.config.zombies {
+                    actions.push(Action::Open { frontend, proved: false });
+                }
                 if self.config.proofs && (is_gone || self.config.has(Sabotage::FalseProof)) {
                     actions.push(Action::Open { frontend, proved: true });
                 }
@@ -295,6 +302,10 @@ impl Model for Leases {
             Property::always(ONE_HOLDER, |model, world| model.no_promise_would_make_two_holders(world)),
             Property::always(NOT_FREED, |_, world: &World| !world.freed_under_holder),
             Property::always(NOT_REFUSED, |_, world: &World| !world.promise_refused),
+            Property::always(NO_OPEN_RANGE, |_, world: &World| {
+                let is_superseded = |owner: u8| world.sessions[usize::from(owner)].superseded;
+                world.ranges.iter().all(|r| r.closed || !r.owner.is_some_and(is_superseded))
+            }),
         ]
     }
 }
@@ -323,19 +334,15 @@ pub struct Outcome {
     pub sights: Arc<Sights>,
 }
 
-/// Explores everything, or until one of the named properties is violated.
+/// Explores everything, or until one of the named properties is violated; with none named, until any is.
 #[must_use]
 pub fn explore(config: Config, threads: usize, until: &[&'static str]) -> Outcome {
     let began = Instant::now();
     let sights = Arc::new(Sights::default());
     let model = Leases { config, sights: Arc::clone(&sights) };
     let until: BTreeSet<&'static str> = until.iter().copied().collect();
-    let checker = model
-        .checker()
-        .threads(threads)
-        .finish_when(HasDiscoveries::AnyOf(until))
-        .spawn_bfs()
-        .join();
+    let finish = if until.is_empty() { HasDiscoveries::Any } else { HasDiscoveries::AnyOf(until) };
+    let checker = model.checker().threads(threads).finish_when(finish).spawn_bfs().join();
     let mut found: Vec<Found> = checker
         .discoveries()
         .into_iter()

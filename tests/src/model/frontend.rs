@@ -10,6 +10,7 @@ use super::state::{
     ADDRESSES, Batch, Dirty, Event, Kind, Lease, Process, Record, Refusal, Standing, Tick, Update, World,
 };
 use super::store::{Rules, number};
+use smallvec::SmallVec;
 
 /// How much later than it may a Reply is sent when nobody looks.
 const LATE_SEND: Tick = 2;
@@ -81,8 +82,8 @@ impl Process {
     fn make_batch(&mut self, config: &Config, now: Tick, wants: Option<u8>, only_acks: bool) -> Batch {
         let mut updates = [None; ADDRESSES];
         for (address, update) in updates.iter_mut().enumerate().filter(|_| !only_acks) {
-            if let Some(record) = self.records[address].as_mut() {
-                *update = record.next_update();
+            *update = self.records[address].as_mut().and_then(Record::next_update);
+            if update.is_some() {
                 continue;
             }
             let claim = self.claims[address].take();
@@ -108,6 +109,7 @@ impl Process {
             }
             Event::Range { address, owns } => self.owns[usize::from(address)] = owns,
             Event::Superseded => self.superseded = true,
+            // An answer to a batch, which the world keeps.
             Event::Outcome { .. } => {}
         }
     }
@@ -200,9 +202,12 @@ impl Record {
         let dirty = self.dirty?;
         self.in_flight += 1;
         self.promises_in_flight += u8::from(dirty.kind == Kind::Promise);
-        self.dirty = dirty
-            .then_release
-            .then_some(Dirty { kind: Kind::Release, then_release: false, ack_until: 0, base: dirty.base });
+        self.dirty = dirty.then_release.then_some(Dirty {
+            kind: Kind::Release,
+            then_release: false,
+            ack_until: 0,
+            base: dirty.base,
+        });
         Some(Update {
             kind: dirty.kind,
             client: self.client,
@@ -310,7 +315,13 @@ impl World {
     }
 
     /// A process makes its next batch.
-    pub(super) fn send(&mut self, rules: Rules<'_>, s: usize, wants: Option<u8>, only_acks: bool) -> Option<()> {
+    pub(super) fn send(
+        &mut self,
+        rules: Rules<'_>,
+        s: usize,
+        wants: Option<u8>,
+        only_acks: bool,
+    ) -> Option<()> {
         let now = self.now;
         let session = &mut self.sessions[s];
         let batch = session.process.as_mut()?.make_batch(rules.config, now, wants, only_acks);
@@ -320,8 +331,9 @@ impl World {
 
     /// Whether a process has anything to say: what is dirty or claimed, an acknowledgement for which the store waits,
     /// or, in the last tick before its deadline and after it, a request to be extended.
-    pub(super) fn has_to_say(process: &Process, now: Tick) -> bool {
-        let may_be_extended = !process.superseded && !process.over && now + 1 >= process.deadline;
+    pub(super) fn has_to_say(config: &Config, process: &Process, now: Tick) -> bool {
+        let is_time = now + 1 + config.drift >= process.deadline;
+        let may_be_extended = !process.superseded && !process.over && is_time;
         let claims = process.claims.iter().any(Option::is_some);
         process.has_dirty() || claims || process.owes || (may_be_extended && !process.spoke)
     }
@@ -330,17 +342,22 @@ impl World {
     pub(super) fn read(&mut self, rules: Rules<'_>, s: usize) -> Option<()> {
         let bit = 1_u8 << s;
         let index = self.log.iter().filter(|e| e.unread_by & bit != 0).map(|e| e.index).min()?;
-        for at in 0..self.log.len() {
-            let entry = &mut self.log[at];
-            if entry.index != index || entry.unread_by & bit == 0 {
-                continue;
-            }
+        let mut events: SmallVec<[Event; 4]> = SmallVec::new();
+        for entry in self.log.iter_mut().filter(|e| e.index == index && e.unread_by & bit != 0) {
             entry.unread_by &= !bit;
-            let event = entry.event;
-            if let Event::Outcome { stamp, extended, refused } = event {
-                self.take_outcome(rules, s, index, stamp, extended, refused)?;
-            } else {
-                self.sessions[s].process.as_mut()?.take_event(s, &event);
+            events.push(entry.event);
+        }
+        for event in events {
+            match event {
+                Event::Outcome { stamp, extended, refused } => {
+                    self.take_outcome(rules, s, index, stamp, extended, refused)?;
+                }
+                // The outcome of a closing batch ends the process.
+                event => {
+                    if let Some(process) = self.sessions[s].process.as_mut() {
+                        process.take_event(s, &event);
+                    }
+                }
             }
         }
         self.log.retain(|e| e.unread_by != 0);

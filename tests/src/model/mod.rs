@@ -14,11 +14,13 @@ mod check;
 mod config;
 mod frontend;
 mod normal;
+mod scenarios;
 mod sight;
 mod state;
 mod store;
 
-pub use check::{Action, Found, Leases, NOT_FREED, NOT_REFUSED, ONE_HOLDER, Outcome, explore};
+pub use check::{Action, Found, Leases, NO_OPEN_RANGE, NOT_FREED, NOT_REFUSED, ONE_HOLDER, Outcome, explore};
 pub use config::{Config, Sabotage};
+pub use scenarios::{EXHAUSTED, LARGE, sabotages};
 pub use sight::{Sight, Sights};
 pub use state::World;

@@ -7,7 +7,8 @@
 use super::config::{Config, Sabotage};
 use super::sight::{Sight, Sights};
 use super::state::{
-    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, Update, World,
+    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, Update,
+    World,
 };
 use smallvec::SmallVec;
 
@@ -43,8 +44,7 @@ impl Rules<'_> {
             return 0;
         }
         let deadline = self.deadline_of(session);
-        let promised =
-            if self.has(Sabotage::DeathIgnoresAck) { deadline } else { deadline.max(acked_until) };
+        let promised = if self.has(Sabotage::DeathIgnoresAck) { deadline } else { deadline.max(acked_until) };
         promised + self.config.mclt + self.guard_at_death()
     }
 
@@ -96,7 +96,9 @@ impl World {
             match refused[address] {
                 Some(Refusal::Fenced) => rules.sights.note(Sight::Fenced),
                 Some(Refusal::ChangedSince) => rules.sights.note(Sight::StaleReleaseRefused),
-                Some(_) if update.kind == Kind::Promise => self.promise_refused = true,
+                Some(_) if update.kind == Kind::Promise && !self.is_fenced(rules, s, address, update) => {
+                    self.promise_refused = true;
+                }
                 _ => {}
             }
         }
@@ -147,13 +149,17 @@ impl World {
         });
     }
 
-    fn take_update(&mut self, rules: Rules<'_>, s: usize, address: usize, update: &Update) -> Result<(), Refusal> {
-        let record = self.leases[address];
-        let same_holding = record.filter(|r| r.client == update.client);
-        let acked_until = same_holding.map_or(0, |r| r.acked_until);
-        if rules.is_dead(self.time, &self.sessions[s], acked_until) && !rules.has(Sabotage::DeadNotFenced) {
+    fn take_update(
+        &mut self,
+        rules: Rules<'_>,
+        s: usize,
+        address: usize,
+        update: &Update,
+    ) -> Result<(), Refusal> {
+        if self.is_fenced(rules, s, address, update) && !rules.has(Sabotage::DeadNotFenced) {
             return Err(Refusal::Fenced);
         }
+        let record = self.leases[address];
         match (update.kind, record) {
             (Kind::Promise, None) => self.create(s, address, update),
             (Kind::Promise, Some(record)) if record.state == Standing::Free => {
@@ -167,6 +173,13 @@ impl World {
             (Kind::Release, Some(record)) => self.release(rules, s, address, update, record),
             (Kind::Adopt, record) => self.adopt(rules, s, address, update, record.is_some()),
         }
+    }
+
+    /// R4: whether a session is dead for certain as far as an update goes. What was acknowledged of another holding is
+    /// no promise of this session's.
+    fn is_fenced(&self, rules: Rules<'_>, s: usize, address: usize, update: &Update) -> bool {
+        let same_holding = self.leases[address].filter(|r| r.client == update.client);
+        rules.is_dead(self.time, &self.sessions[s], same_holding.map_or(0, |r| r.acked_until))
     }
 
     /// R1: a new holding only from a range of that session, closed ones included.
@@ -204,7 +217,11 @@ impl World {
             return Err(Refusal::OtherClient);
         }
         let mut lease = record;
-        lease.valid_until = lease.valid_until.max(update.valid_until);
+        lease.valid_until = if rules.has(Sabotage::ExpiryLowered) {
+            update.valid_until
+        } else {
+            lease.valid_until.max(update.valid_until)
+        };
         lease.acked_until = if rules.has(Sabotage::AckLowered) {
             update.ack_until
         } else {
@@ -236,8 +253,7 @@ impl World {
         update: &Update,
         record: Lease,
     ) -> Result<(), Refusal> {
-        let by_others =
-            if record.by == Some(number(s)) { record.others_version } else { record.version };
+        let by_others = if record.by == Some(number(s)) { record.others_version } else { record.version };
         let is_stale = by_others > update.base && !rules.has(Sabotage::StaleReleaseTaken);
         if record.client != update.client || is_stale {
             self.tell_lease(address, self.readers() & (1 << s));
@@ -327,8 +343,7 @@ impl World {
     }
 
     fn free(&mut self, rules: Rules<'_>, address: usize, lease: Lease) {
-        let by_death =
-            self.sessions.iter().any(|s| s.took_part && !s.closed && s.acked < lease.version);
+        let by_death = self.sessions.iter().any(|s| s.took_part && !s.closed && s.acked < lease.version);
         rules.sights.note(if by_death { Sight::FreedByDeath } else { Sight::FreedByWatermark });
         let mut freed = Lease { state: Standing::Free, valid_until: 0, ..lease };
         if !rules.has(Sabotage::AckCarriedOver) {
