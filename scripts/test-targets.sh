@@ -4,6 +4,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 case "${1:-}" in
 simulation) names=(simulation) ;;
+model) names=(model) ;;
 contract) names=(contract) ;;
 service) names=(service session handler) ;;
 process) names=(process demo) ;;

@@ -38,7 +38,7 @@ compile() {
 }
 if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
-    for kind in simulation contract service process interop failures; do
+    for kind in simulation model failover contract service process interop failures; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
         [ "${#targets[@]}" -eq 0 ] || step "$kind" run_tests "$kind" --workspace "${targets[@]}" -- --nocapture --test-threads=1
     done
