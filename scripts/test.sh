@@ -27,6 +27,7 @@ run_tests() { # kind, cargo test arguments...
 }
 
 step "source" scripts/check-source.sh
+step "requirements" scripts/fo-table.sh check
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "deny" scripts/deny.sh
