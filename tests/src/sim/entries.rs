@@ -4,7 +4,7 @@
 //! the reference machine before and after.
 
 use super::world::World;
-use leasehold_proto::lease::{LeaseState, UpdateKind};
+use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::words::{Epoch, LogIndex, Prefix, RangeId};
 use leasehold_store::machine::{Applied, Command, CommandBatch, ConflictKind, Outcome};
@@ -77,6 +77,9 @@ impl World {
                 self.counts.proofs += proven.count() as u64;
             }
             self.operated(command, outcome);
+            if let Command::Session(session) = command {
+                session.updates.iter().for_each(|u| self.note_acknowledged(u));
+            }
         }
         for event in &applied.events {
             match &event.event {
@@ -93,6 +96,16 @@ impl World {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Remembers the most that was ever acknowledged to a holding: the record forgets it when the address is freed.
+    fn note_acknowledged(&mut self, update: &LeaseUpdate) {
+        let record = self.store.reference.lease(update.prefix).filter(|l| l.binding == update.binding);
+        if let Some(record) = record {
+            let duid = update.binding.duid.as_bytes().to_vec();
+            let ever = self.acknowledged.entry((update.prefix, duid, update.binding.iaid.0)).or_default();
+            *ever = (*ever).max(record.acked_until);
         }
     }
 
