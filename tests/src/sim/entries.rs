@@ -3,7 +3,7 @@
 //! Owns the judgement that an update outside its session's grants changes nothing (R1, adoption aside), by looking at
 //! the reference machine before and after.
 
-use super::world::World;
+use super::world::{World, note};
 use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::words::{Epoch, LogIndex, Prefix, RangeId};
@@ -83,6 +83,11 @@ impl World {
         }
         for event in &applied.events {
             match &event.event {
+                StoreEvent::Lease(lease) if lease.state != LeaseState::Active => {
+                    note!(self, "  {} is {}", lease.prefix, lease.state.name());
+                    let freed = lease.state == LeaseState::Free && self.healed_at.is_none();
+                    self.counts.freed_under_fault += u64::from(freed);
+                }
                 StoreEvent::Superseded { .. } => self.counts.sessions_superseded += 1,
                 StoreEvent::Range(range) if range.closed => self.counts.ranges_closed += 1,
                 StoreEvent::Range(range) if !range.owner.is_none() => {
@@ -91,9 +96,6 @@ impl World {
                     self.counts.handoffs += u64::from(other);
                 }
                 StoreEvent::GiveBack { .. } => self.counts.ranges_asked_back += 1,
-                StoreEvent::Lease(lease) if lease.state == LeaseState::Free && self.healed_at.is_none() => {
-                    self.counts.freed_under_fault += 1;
-                }
                 _ => {}
             }
         }
