@@ -99,14 +99,14 @@ impl Machine {
     /// Frees what watermarks allow, in the order in which leases ended; says whether more is left to do at once.
     pub(super) fn free_watermarked(&mut self, out: &mut Applied) {
         self.more_to_free = false;
-        // What ended in this very entry waits for the next: `sort_out_held_back` has not seen it yet, and with nobody
-        // about every index counts as read.
-        let before = LogIndex(self.applied.0.saturating_sub(1));
         let relationships: Vec<RelationshipId> = self.awaiting.keys().copied().collect();
         for relationship in relationships {
             let present = self.present_watermark(relationship);
+            // What ended, or was put back into the queue, since `sort_out_held_back` looked waits for the next entry: a
+            // session that is gone may hold it back, and with nobody about every index counts as read.
+            let looked = self.looked.get(&relationship).copied().unwrap_or_default();
             for _ in 0..STEP_MAX {
-                let Some(prefix) = self.next_awaiting(relationship, present.min(before)) else { break };
+                let Some(prefix) = self.next_awaiting(relationship, present.min(looked)) else { break };
                 self.free(prefix, relationship, out);
             }
             self.more_to_free |= self.next_awaiting(relationship, present).is_some();
