@@ -30,6 +30,14 @@ fn rogue(seed: u64) -> Plan {
     Plan::of(seed, Flavour::Scarce, Sabotage::RogueUpdates)
 }
 
+fn dies(seed: u64) -> Plan {
+    Plan::partner_dies(seed)
+}
+
+fn room(seed: u64) -> Plan {
+    Plan::little_room_for_ever(seed)
+}
+
 const ALL: [Mechanism; 22] = [
     Mechanism::OneOrder,
     Mechanism::Idempotence,
@@ -63,8 +71,14 @@ fn explore() {
         Ok("any") => any,
         Ok("rogue") => rogue,
         Ok("drawn") => drawn,
+        Ok("dies") => dies,
+        Ok("room") => room,
         _ => scarce,
     };
+    if only == "none" {
+        println!("nothing off: {:?}", first_failure(seeds, plan).map(|f| f.violation));
+        return;
+    }
     for mechanism in ALL {
         if !only.is_empty() && !only.split(',').any(|o| o == format!("{mechanism:?}")) {
             continue;
