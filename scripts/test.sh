@@ -27,6 +27,7 @@ run_tests() { # kind, cargo test arguments...
 }
 
 step "source" scripts/check-source.sh
+step "requirements" scripts/fo-table.sh check
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "deny" scripts/deny.sh
@@ -38,7 +39,7 @@ compile() {
 }
 if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
-    for kind in simulation contract service process interop failures; do
+    for kind in simulation model failover contract service process interop failures; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
         [ "${#targets[@]}" -eq 0 ] || step "$kind" run_tests "$kind" --workspace "${targets[@]}" -- --nocapture --test-threads=1
     done

@@ -3,6 +3,7 @@
 //!
 //! Pure functions of spans and moments; nothing here reads a clock. Source: RFC 8156 §4.4, design section 5.
 
+use crate::sabotage::{Mechanism, is_off};
 use crate::time::{ClusterTime, Lifetime};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ impl Timing {
     pub fn guard(&self, judged: Duration) -> Duration {
         if judged == Duration::MAX {
             return Duration::MAX;
+        }
+        if is_off(Mechanism::Guard) {
+            return Duration::ZERO;
         }
         let fixed = Duration::from_millis(u64::from(self.flight_ms) + u64::from(self.send_ms));
         fixed.saturating_add(self.drift(judged))
@@ -82,7 +86,12 @@ pub fn promise(now_at_most: ClusterTime, acked_until: ClusterTime, desired: Desi
         None => Duration::MAX,
     };
     let bound = acknowledged.saturating_add(lead);
-    let valid = if bound >= desired.valid.span() { desired.valid } else { Lifetime::from_span_floor(bound) };
+    let unbounded = is_off(Mechanism::Lead) && desired.mclt > Lifetime::ZERO;
+    let valid = if unbounded || bound >= desired.valid.span() {
+        desired.valid
+    } else {
+        Lifetime::from_span_floor(bound)
+    };
     let preferred = desired.preferred.min(valid);
     let t1 = t1_t2(preferred).0;
     let ack_until = if desired.valid == Lifetime::INFINITE {

@@ -8,6 +8,7 @@
 use super::outcome::{Applied, Audience};
 use super::state::Machine;
 use leasehold_proto::lease::{Lease, LeaseUpdate};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
 
@@ -25,8 +26,8 @@ impl Machine {
             Some(record) if record.binding == update.binding && record.pool == update.pool => {
                 return self.promise_on_record(epoch, update, record, relationship, out);
             }
-            Some(_) => return Err(UpdateRefusal::NotAdopted),
-            None => {}
+            Some(_) if !is_off(Mechanism::AdoptionConditions) => return Err(UpdateRefusal::NotAdopted),
+            _ => {}
         }
         if !self.may_have_been_promised(epoch, update) {
             return Err(UpdateRefusal::NotAdopted);
@@ -50,6 +51,9 @@ impl Machine {
             .filter(|p| p.offers(update.prefix))
             .and_then(|p| p.pool.range_of(update.prefix))
             .and_then(|range| self.ranges.get(&range))
-            .is_some_and(|r| !r.unclean && !r.owner.is_none() && r.owner != epoch)
+            .is_some_and(|r| {
+                is_off(Mechanism::AdoptionConditions)
+                    || (!r.unclean && !r.owner.is_none() && r.owner != epoch)
+            })
     }
 }

@@ -14,6 +14,7 @@ use super::due::Due;
 use super::outcome::{Applied, Audience};
 use super::state::{Machine, Session};
 use leasehold_proto::lease::{Lease, LeaseState};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex, Prefix, RelationshipId, UpdateSeq};
@@ -26,7 +27,10 @@ impl Machine {
     /// those that stopped cleanly, all of whose promises are told.
     fn extenders(&self, relationship: RelationshipId) -> impl Iterator<Item = &Session> {
         self.sessions.values().filter(move |s| {
-            !s.closed && s.applied_sequence > UpdateSeq(0) && self.is_member(relationship, &s.frontend)
+            !s.closed
+                && s.applied_sequence > UpdateSeq(0)
+                && self.is_member(relationship, &s.frontend)
+                && !is_off(Mechanism::Watermarks)
         })
     }
 
@@ -174,7 +178,9 @@ impl Machine {
         let mut freed = lease.as_ref().clone();
         freed.state = LeaseState::Free;
         freed.state_since = self.time;
-        freed.acked_until = ClusterTime::ZERO;
+        if !is_off(Mechanism::AcknowledgedPerHolding) {
+            freed.acked_until = ClusterTime::ZERO;
+        }
         self.stamp(&mut freed, Epoch::NONE);
         self.counters.freed += 1;
         let told = Arc::new(freed.clone());

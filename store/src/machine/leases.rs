@@ -8,6 +8,7 @@ use super::outcome::{Applied, Audience};
 use super::state::{Machine, PoolState};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::expires_at;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
@@ -59,7 +60,7 @@ impl Machine {
         // What was acknowledged belongs to one holding (R2): another client's is no promise of this session.
         let same_holding = record.filter(|r| r.binding == update.binding);
         let acked_until = same_holding.map_or(ClusterTime::ZERO, |r| r.acked_until);
-        if self.is_dead(session, pool, acked_until) {
+        if self.is_dead(session, pool, acked_until) && !is_off(Mechanism::LateUpdates) {
             return Err(UpdateRefusal::Fenced);
         }
         if !self.is_member(pool.pool.relationship, &session.frontend) {
@@ -85,7 +86,7 @@ impl Machine {
         relationship: RelationshipId,
         out: &mut Applied,
     ) -> Result<(), UpdateRefusal> {
-        if !self.owns_range(epoch, update) {
+        if !self.owns_range(epoch, update) && !is_off(Mechanism::StoreFence) {
             return Err(UpdateRefusal::NotGranted);
         }
         let lease = self.fresh_lease(epoch, update);
@@ -137,12 +138,14 @@ impl Machine {
         if record.state == LeaseState::Free {
             return self.create(epoch, update, relationship, out);
         }
-        if record.binding != update.binding || record.pool != update.pool {
+        let is_other = record.binding != update.binding || record.pool != update.pool;
+        if is_other && !is_off(Mechanism::CommittedFirstStays) {
             // R8: whoever was committed first stays.
             self.note_two_clients(epoch, update, record);
             return Err(UpdateRefusal::OtherClient);
         }
-        let mut lease = self.acknowledge(record, update);
+        let mut lease =
+            if is_other { self.fresh_lease(epoch, update) } else { self.acknowledge(record, update) };
         self.stamp(&mut lease, epoch);
         // A declined address stays in quarantine whatever its client's other partner promised meanwhile.
         let revived = matches!(record.state, LeaseState::Expired | LeaseState::Released);
@@ -165,14 +168,15 @@ impl Machine {
     /// R3, the store's rule: within one holding acknowledgement and expiry merge by maximum, never lowered (R2).
     fn acknowledge(&self, record: &Lease, update: &LeaseUpdate) -> Lease {
         let mut lease = record.clone();
-        if update.valid_until >= record.valid_until {
+        let lowers = is_off(Mechanism::MaxMerge);
+        if lowers || update.valid_until >= record.valid_until {
             lease.valid_until = update.valid_until;
             lease.preferred = update.preferred;
         }
         // The guard must cover the longest promise that may be outstanding: a frozen acknowledgement makes promises
         // shorter while they end at the same moment, and the Reply with the shorter one may be lost.
         lease.valid = record.valid.max(update.valid);
-        lease.acked_until = record.acked_until.max(update.ack_until);
+        lease.acked_until = if lowers { update.ack_until } else { record.acked_until.max(update.ack_until) };
         lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
         if update.extra.is_some() {
             lease.extra.clone_from(&update.extra);
@@ -196,7 +200,8 @@ impl Machine {
             return Some(UpdateRefusal::OtherClient);
         }
         let by_others = if record.epoch == epoch { record.others_version } else { record.version };
-        (by_others > update.base_version).then_some(UpdateRefusal::ChangedSince)
+        let changed = by_others > update.base_version && !is_off(Mechanism::RecordVersions);
+        changed.then_some(UpdateRefusal::ChangedSince)
     }
 
     fn end(

@@ -5,6 +5,7 @@ use super::rows::RowKey;
 use super::state::{Cluster, Machine, PoolState, Session};
 use super::{Found, due::Due};
 use leasehold_proto::lifetimes::dead_at;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::{BatchOutcome, HostProof, SessionBatch, StoreEvent, UpdateOutcome};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, FrontendId, LogIndex, UpdateSeq};
@@ -15,12 +16,18 @@ impl Machine {
         if self.cluster.is_some() {
             return Outcome::AlreadyFounded;
         }
+        if self.restoring != found.restored.is_some() {
+            return Outcome::RestoringUnfinished;
+        }
         self.cluster = Some(Cluster {
             name: found.cluster.clone(),
             incarnation: found.incarnation,
             server_duid_seed: found.server_duid_seed,
         });
         self.touch(RowKey::Cluster);
+        if let Some(restored) = found.restored {
+            self.end_restoring(restored.without_waiting);
+        }
         Outcome::Founded
     }
 
@@ -70,6 +77,9 @@ impl Machine {
             self.touch(RowKey::Session(old));
             out.tell(Audience::Session(old), StoreEvent::Superseded { by, at });
         }
+        if is_off(Mechanism::ClosedRanges) {
+            self.release_ranges_of(old, out);
+        }
         self.close_ranges_of(old, out);
         self.look_again(old);
         self.schedule_session(old);
@@ -80,13 +90,13 @@ impl Machine {
         let epoch = batch.epoch;
         let Some(session) = self.sessions.get_mut(&epoch) else { return Outcome::UnknownSession };
         let applied = session.applied_sequence;
-        if batch.sequence <= applied {
+        if batch.sequence <= applied && !is_off(Mechanism::Idempotence) {
             return Outcome::BatchRepeated { applied };
         }
-        if batch.sequence != applied.next() {
+        if batch.sequence > applied.next() {
             return Outcome::BatchOutOfOrder { applied };
         }
-        session.applied_sequence = batch.sequence;
+        session.applied_sequence = applied.max(batch.sequence);
         self.touch(RowKey::Session(epoch));
         let refused = self.take_updates(epoch, batch, out);
         self.take_back(epoch, &batch.returned, out);
@@ -131,7 +141,9 @@ impl Machine {
     /// R4, the store's side of extension: only the current session of its frontend, not closed, and not past its
     /// deadline, which it once past never is again.
     pub(super) fn may_extend(&self, session: &Session) -> bool {
-        !session.is_gone() && !session.closed && self.time < self.deadline_of(session)
+        let is_past = session.is_gone() || self.time >= self.deadline_of(session);
+        let may = !is_past || (is_off(Mechanism::NoExtensionPastDeadline) && session.superseded_by.is_none());
+        may && !session.closed
     }
 
     fn extend(&mut self, epoch: Epoch) -> bool {

@@ -37,6 +37,10 @@ pub struct Machine {
     pub(super) leases: BTreeMap<Prefix, Arc<Lease>>,
     /// Frontends that hand everything back and get nothing more, until they are told to serve again.
     pub(super) draining: BTreeSet<FrontendId>,
+    /// Founded from an old cluster's rows: nothing is granted before this.
+    pub(super) grants_held_until: ClusterTime,
+    /// Rows of an old cluster were taken, and nothing is founded yet.
+    pub(super) restoring: bool,
     /// By number, the latest ones.
     pub(super) conflicts: BTreeMap<u64, Conflict>,
 

@@ -8,6 +8,7 @@ use super::client::{Attachment, Doing};
 use super::network::client_address;
 use super::odd::Oddity;
 use super::oracle::Holder;
+use super::report::Kind;
 use super::world::{World, note};
 use leasehold_frontend::codec::relay_encode::ForwardLevel;
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind};
@@ -272,7 +273,7 @@ impl World {
                 self.counts.owners_two_by_override += 1;
                 self.oracle.overridden(self.now, holder, prefix, until_true, by);
             }
-            Err(clash) => self.fail(clash.violation),
+            Err(clash) => self.fail_as(Kind::Safety, clash.violation),
         }
     }
 

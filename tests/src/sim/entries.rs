@@ -3,7 +3,6 @@
 //! Owns the judgement that an update outside its session's grants changes nothing (R1, adoption aside), by looking at
 //! the reference machine before and after.
 
-use super::plan::Sabotage;
 use super::world::World;
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::StoreEvent;
@@ -56,9 +55,6 @@ impl World {
 
     /// They changed nothing.
     pub(super) fn judge_outside(&mut self, outside: &[Outside], index: LogIndex) {
-        if self.plan.sabotage != Sabotage::None {
-            return;
-        }
         for Outside { prefix, version } in outside {
             let now = self.store.reference.lease(*prefix).map(|r| (r.version, r.state));
             let changed = now.is_some_and(|(v, state)| Some(v) != *version && state != LeaseState::Free);

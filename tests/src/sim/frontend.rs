@@ -8,7 +8,6 @@
 use super::claims::Claims;
 use super::clock::{DriftClock, Nanos, ms, secs};
 use super::network::{DIRECT, Datagram, LINK_INTERFACE, RELAY_INTERFACE, RELAYED};
-use super::plan::Sabotage;
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::Discard;
 use leasehold_frontend::codec::wire::SERVER_PORT;
@@ -412,7 +411,7 @@ impl World {
             match item {
                 News::ConnectionRefused(refused) => {
                     note!(self, "frontend {slot} is refused: {:?}, {}", refused.reason, refused.detail);
-                    if refused.reason == RefusalReason::Protocol && self.plan.sabotage == Sabotage::None {
+                    if refused.reason == RefusalReason::Protocol {
                         self.fail(format!("the store refused frontend {slot}: {}", refused.detail));
                     }
                     self.fronts[slot].leader_hint = refused.leader_address;
@@ -493,6 +492,9 @@ impl World {
                 if known.is_some_and(|known| known != *batch) {
                     self.fail(format!("frontend {slot} changed the content of batch {}", batch.sequence));
                 }
+            }
+            if let ToStore::Batch(batch) = &message {
+                message = ToStore::Batch(self.rogue_batch(slot, batch));
             }
             if let Some(connection) = connection {
                 self.send_up(connection, &message);

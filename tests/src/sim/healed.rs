@@ -4,7 +4,8 @@
 //! untold, closed ranges open again, clients content where there is room, and what clients hold on record.
 
 use super::odd::Oddity;
-use super::plan::{Flavour, Sabotage};
+use super::plan::Flavour;
+use super::report::Kind;
 use super::world::{World, note};
 use leasehold_proto::lease::LeaseState;
 use leasehold_store::machine::RangeStanding;
@@ -53,10 +54,11 @@ impl World {
             .collect();
         self.counts.without_a_lease_in_the_end += discontent.len() as u64;
         if self.plan.all_can_be_content && !discontent.is_empty() && self.everyone_has_room() {
-            wrong.push(format!("clients {discontent:?} are without a lease"));
+            let words = format!("after all faults ended clients {discontent:?} are without a lease");
+            self.fail_as(Kind::Stability, words);
         }
         wrong.extend(self.unrecorded_holdings());
-        if self.plan.sabotage == Sabotage::None && !wrong.is_empty() {
+        if !wrong.is_empty() {
             self.fail(format!("after all faults ended: {}", wrong.join("; ")));
         }
     }

@@ -5,12 +5,12 @@
 
 use super::clock::{Nanos, secs};
 use super::oracle::Holder;
-use super::plan::Sabotage;
+use super::report::Kind;
 use super::world::World;
 use leasehold_frontend::codec::IaKind as WireKind;
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind, unwrap_relay_reply};
 use leasehold_frontend::codec::wire::msg;
-use leasehold_proto::lease::UpdateKind;
+use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
@@ -35,8 +35,7 @@ impl World {
             self.fail(format!("what frontend {slot} sends cannot be read"));
             return;
         };
-        // A sabotaged run is for the oracle alone to judge.
-        if message.kind != ServerMessageKind::Reply || self.plan.sabotage != Sabotage::None {
+        if message.kind != ServerMessageKind::Reply {
             return;
         }
         let duid = message.client_id.unwrap_or_default().to_vec();
@@ -122,9 +121,14 @@ impl World {
         let mut lost = None;
         for update in batch.updates.iter().filter(|u| !is_refused(u.prefix)) {
             for machine in &machines {
+                if machine.pool(update.pool).is_none() {
+                    // The pool was cut anew, or removed, and all that it held is over.
+                    continue;
+                }
                 let kept = machine.lease(update.prefix).is_some_and(|lease| {
-                    // What came later may have changed it again.
+                    // What came later, or its own end in the same entry, may have changed it again.
                     lease.version > index
+                        || (lease.version == index && lease.state == LeaseState::Free)
                         || (lease.binding == update.binding
                             && (update.kind != UpdateKind::Promise || lease.acked_until >= update.ack_until))
                 });
@@ -149,7 +153,7 @@ impl World {
         if index.0 > self.store.log.len() as u64 {
             lost = Some(format!("index {index} was acknowledged and is not committed"));
         }
-        if let Some(lost) = lost.filter(|_| self.plan.sabotage == Sabotage::None) {
+        if let Some(lost) = lost {
             self.fail(lost);
         }
     }
@@ -176,16 +180,16 @@ impl World {
             );
             wrong.push(format!("{prefix}, {record},"));
         }
-        if !wrong.is_empty() && self.plan.sabotage == Sabotage::None {
-            self.fail(format!("stability: client {client} holds {} and was {how}", wrong.join(" ")));
+        if !wrong.is_empty() {
+            self.fail_as(Kind::Stability, format!("client {client} holds {} and was {how}", wrong.join(" ")));
         }
     }
 
     /// Stability: once faults have been over for long, a client that renews does not lose its lease.
     pub(super) fn judge_silence(&mut self, client: usize, lost: &[(IaKind, u32, Prefix)]) {
         let settled = self.healed_at.is_some_and(|at| self.now > at + self.plan.settling_for);
-        if settled && self.plan.sabotage == Sabotage::None && !self.is_shared(client) {
-            self.fail(format!("stability: client {client} renewed {lost:?}, nobody answered, all is well"));
+        if (settled || self.plan.never_silent) && !self.is_shared(client) {
+            self.fail_as(Kind::Stability, format!("client {client} renewed {lost:?} and nobody answered"));
         }
     }
 

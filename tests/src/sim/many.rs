@@ -16,6 +16,15 @@ pub fn run_all(
     plan: impl Fn(u64) -> Plan + Sync,
     more: impl Fn(u64) -> bool + Sync,
 ) -> (Report, Vec<Box<Failure>>) {
+    run_each(first, plan, more, |_| ())
+}
+
+fn run_each(
+    first: u64,
+    plan: impl Fn(u64) -> Plan + Sync,
+    more: impl Fn(u64) -> bool + Sync,
+    found: impl Fn(&Failure) + Sync,
+) -> (Report, Vec<Box<Failure>>) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(first);
     let is_over = AtomicBool::new(false);
@@ -33,7 +42,10 @@ pub fn run_all(
                     let mut all = results.lock().expect("no run panicked while it added its result");
                     match result {
                         Ok(report) => all.0.add(&report),
-                        Err(failure) => all.1.push(failure),
+                        Err(failure) => {
+                            found(&failure);
+                            all.1.push(failure);
+                        }
                     }
                 }
             });
@@ -42,4 +54,21 @@ pub fn run_all(
     let (report, mut failures) = results.into_inner().expect("no run panicked while it added its result");
     failures.sort_by_key(|f| f.seed);
     (report, failures)
+}
+
+/// The first of so many seeds whose run fails, and its failure.
+///
+/// # Panics
+/// When a run panics.
+pub fn first_failure(seeds: u64, plan: impl Fn(u64) -> Plan + Sync) -> Option<Box<Failure>> {
+    let enough = AtomicU64::new(seeds);
+    let checked = |seed: u64| {
+        // Whatever the threads' order, every seed below the first that fails is run.
+        seed < enough.load(Ordering::Relaxed)
+    };
+    let found = |failure: &Failure| {
+        enough.fetch_min(failure.seed, Ordering::Relaxed);
+    };
+    let (_, mut failures) = run_each(0, plan, checked, found);
+    (!failures.is_empty()).then(|| failures.swap_remove(0))
 }

@@ -31,15 +31,17 @@ mod sabotaged;
 mod store;
 mod world;
 
-pub use many::run_all;
-pub use plan::{Flavour, Operator, Plan, Sabotage};
-pub use report::{Counts, Failure, Report};
+pub use many::{first_failure, run_all};
+pub use plan::{Flavour, Operator, Plan};
+pub use report::{Counts, Failure, Kind, Report};
+pub use sabotaged::Sabotage;
 
 /// Runs one plan to its end.
 ///
 /// # Errors
 /// What was violated, and the trace: the plan is run a second time to record it.
 pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
+    plan.switch();
     match world::World::new(plan.clone(), false).run() {
         Ok(report) => Ok(report),
         Err(failure) => {

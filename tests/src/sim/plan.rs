@@ -7,7 +7,9 @@ use super::clock::{Nanos, nanos, secs};
 use super::faults::Fault;
 use super::networks::{Spans, draw_network, frontends};
 use super::odd::Oddity;
+use super::sabotaged::Sabotage;
 use super::world::World;
+use leasehold_proto::sabotage::Mechanism;
 use leasehold_proto::v1;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -76,21 +78,6 @@ pub enum Operator {
     Mistaken,
 }
 
-/// What is broken on purpose, to see that the judge finds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Nothing.
-    None,
-    /// A frontend's clock runs at a quarter of its rate: its autonomy lasts four times as long as the store thinks.
-    SlowFrontendClock,
-    /// Clients' clocks run at half their rate: they hold leases for twice as long as they were promised.
-    SlowClientClocks,
-    /// A frontend puts addresses into its Replies that it does not own.
-    RogueFrontend,
-    /// The store loses entries that were committed.
-    ForgetfulStore,
-}
-
 /// One thing in a run that was written by hand.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
@@ -112,6 +99,8 @@ pub struct Plan {
     /// What operators do.
     pub operator: Operator,
     pub(super) sabotage: Sabotage,
+    /// What is switched off in the cores.
+    pub(super) off: Option<Mechanism>,
     pub(super) network: v1::Network,
     pub(super) frontends: Vec<&'static str>,
     /// Store nodes: 3 or 5.
@@ -134,6 +123,8 @@ pub struct Plan {
     pub(super) weather: (f64, f64, f64),
     /// There are so many more addresses than clients that each gets one in the end.
     pub(super) all_can_be_content: bool,
+    /// A client that renews is answered in time by somebody, whatever breaks in this plan.
+    pub(super) never_silent: bool,
     /// What was written by hand, by time.
     pub(super) script: Vec<(Nanos, Step)>,
 }
@@ -160,6 +151,8 @@ impl Plan {
             operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken]
                 [rng.random_range(0..4)],
             sabotage,
+            off: None,
+            never_silent: false,
             network: draw_network(&mut rng, flavour, &spans, &clients),
             frontends: frontends(flavour),
             nodes: [3, 3, 5][rng.random_range(0..3)],
@@ -185,7 +178,7 @@ impl Plan {
         if sabotage != Sabotage::None {
             plan.operator = Operator::Quiet;
         }
-        if matches!(sabotage, Sabotage::RogueFrontend | Sabotage::SlowClientClocks) {
+        if matches!(sabotage, Sabotage::RogueFrontend | Sabotage::RogueUpdates | Sabotage::SlowClientClocks) {
             // What is wrong shows without faults.
             plan.fault_gap = 0;
         }
@@ -199,6 +192,13 @@ impl Plan {
         self.weather = (0.0, 0.0, 0.0);
         self.operator = Operator::Quiet;
         self.clients.iter_mut().for_each(|c| c.oddity = Oddity::None);
+        self
+    }
+
+    /// The same with a mechanism of the cores switched off. Only a build with the feature `sabotage` can run it.
+    #[must_use]
+    pub fn without(mut self, mechanism: Mechanism) -> Self {
+        self.off = Some(mechanism);
         self
     }
 

@@ -203,6 +203,17 @@ impl fmt::Display for Report {
     }
 }
 
+/// What kind of thing was violated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// An address had two owners: the invariant of design section 5.
+    Safety,
+    /// A client that kept renewing lost its lease, or got none where there was room.
+    Stability,
+    /// A rule of the cores, before any client was harmed by it.
+    Rule,
+}
+
 /// A run that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -210,6 +221,8 @@ pub struct Failure {
     pub seed: u64,
     /// True time of the violation.
     pub at: Duration,
+    /// What kind of thing was violated.
+    pub kind: Kind,
     /// What was violated.
     pub violation: String,
     /// What led to it, oldest first.

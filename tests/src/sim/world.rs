@@ -12,11 +12,13 @@ use super::frontend::Front;
 use super::network::{Datagram, Weather};
 use super::operator::Operators;
 use super::oracle::Oracle;
-use super::plan::{Plan, Sabotage, Step};
-use super::report::{Counts, Failure, Report};
+use super::plan::{Plan, Step};
+use super::report::{Counts, Failure, Kind, Report};
+use super::sabotaged::Sabotage;
 use super::store::Store;
+use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{FrontendId, Prefix, RangeId};
+use leasehold_proto::words::{Epoch, FrontendId, Prefix, RangeId, UpdateSeq};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
@@ -137,11 +139,13 @@ pub(super) struct World {
     pub(super) acknowledged: BTreeMap<(Prefix, Vec<u8>, u32), ClusterTime>,
     /// Until when each client was promised each lease at the most: prefix, DUID and IAID.
     pub(super) promised_until: BTreeMap<(Prefix, Vec<u8>, u32), Nanos>,
+    /// What a rogue frontend made of its batches.
+    pub(super) rogue_batches: BTreeMap<(Epoch, UpdateSeq), Arc<SessionBatch>>,
     /// When faults ended.
     pub(super) healed_at: Option<Nanos>,
     pub(super) counts: Counts,
     trace: Option<VecDeque<String>>,
-    violation: Option<String>,
+    violation: Option<(Kind, String)>,
     is_over: bool,
 }
 
@@ -200,6 +204,7 @@ impl World {
             last_owners: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             promised_until: BTreeMap::new(),
+            rogue_batches: BTreeMap::new(),
             healed_at: None,
             counts: Counts::default(),
             trace: traced.then(VecDeque::new),
@@ -214,14 +219,14 @@ impl World {
         self.begin();
         while !self.is_over && self.violation.is_none() {
             let Some(Reverse(next)) = self.queue.pop() else {
-                self.fail("nothing is left to happen".to_owned());
+                self.violation = Some((Kind::Rule, "nothing is left to happen".to_owned()));
                 break;
             };
             self.now = next.at;
             self.steps += 1;
             self.fingerprint = self.fingerprint.rotate_left(5) ^ next.at ^ next.sequence;
             if self.steps > STEPS_MAX {
-                self.fail("too many steps: something goes round in circles".to_owned());
+                self.violation = Some((Kind::Rule, "too many steps: something goes in circles".to_owned()));
                 break;
             }
             self.happen(next.event);
@@ -235,7 +240,8 @@ impl World {
                 fingerprint: self.fingerprint,
                 counts: self.counts,
             }),
-            Some(violation) => Err(Box::new(Failure {
+            Some((kind, violation)) => Err(Box::new(Failure {
+                kind,
                 seed: self.plan.seed,
                 at: Duration::from_nanos(self.now),
                 violation,
@@ -303,7 +309,7 @@ impl World {
             Step::Mend(fault) => self.mend(fault),
             Step::Expect(words, holds) => {
                 if !holds(self) {
-                    self.fail(format!("expected: {words}"));
+                    self.fail_as(Kind::Stability, format!("expected: {words}"));
                 }
             }
         }
@@ -321,10 +327,17 @@ impl World {
         self.queue.push(Reverse(scheduled));
     }
 
-    /// A violation: the run ends here.
+    /// A rule is violated: the run ends here.
     pub(super) fn fail(&mut self, violation: String) {
-        note!(self, "VIOLATION {violation}");
-        self.violation.get_or_insert(violation);
+        self.fail_as(Kind::Rule, violation);
+    }
+
+    /// A violation of some kind: the run ends here, unless a sabotaged run is judged by other things.
+    pub(super) fn fail_as(&mut self, kind: Kind, violation: String) {
+        if self.plan.is_judged_by(kind) {
+            note!(self, "VIOLATION {violation}");
+            self.violation.get_or_insert((kind, violation));
+        }
     }
 
     /// Whether lines of trace are kept: see [`note`].

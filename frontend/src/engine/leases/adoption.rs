@@ -8,6 +8,7 @@
 
 use super::{IaRef, Leases, News, Owner};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, LeaseUpdate, UpdateKind};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{BindingKey, LogIndex, Prefix};
 use std::collections::{BTreeMap, VecDeque};
@@ -96,7 +97,7 @@ impl Leases {
         if let Some(claimant) = self.adoptions.outstanding.get(&prefix) {
             return IaRef::of(claimant) == ia;
         }
-        if !self.adoptions.has_room(now) {
+        if !self.adoptions.has_room(now) || is_off(Mechanism::Adoption) {
             return false;
         }
         let Some(update) = self.adoption(now, ia, prefix, extra) else { return false };
@@ -115,8 +116,10 @@ impl Leases {
             return None;
         }
         let pool = self.names.pool_of(prefix).filter(|p| p.kind == ia.kind && p.link == ia.link)?;
-        let may_be_promised = matches!(self.owner_of(prefix), Owner::Closed | Owner::Partner(_));
-        if !may_be_promised || self.records.of(prefix).is_some() || !self.is_autonomous(now, pool.id) {
+        let may_be_promised = matches!(self.owner_of(prefix), Owner::Closed | Owner::Partner(_))
+            && self.records.of(prefix).is_none();
+        let may_ask = may_be_promised || is_off(Mechanism::AdoptionConditions);
+        if !may_ask || !self.is_autonomous(now, pool.id) {
             return None;
         }
         if self.has_too_many(ia) {

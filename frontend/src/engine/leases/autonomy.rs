@@ -6,6 +6,7 @@
 
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::pool::Pool;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{Lifetime, LocalTime};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ impl Autonomy {
     /// When autonomy ends for leases of a pool; nothing when the session was never extended.
     pub(super) fn deadline(&self, pool: &Pool) -> Option<LocalTime> {
         let from = self.extended_from?;
-        Some(if pool.autonomy == Duration::MAX { LocalTime::NEVER } else { from + pool.autonomy })
+        let is_endless = pool.autonomy == Duration::MAX || is_off(Mechanism::AutonomyDeadline);
+        Some(if is_endless { LocalTime::NEVER } else { from + pool.autonomy })
     }
 
     /// The lead that may be promised now: the pool's MCLT before the deadline, zero past it.
@@ -97,8 +99,9 @@ impl Autonomy {
 
     /// Whether the batch may still be handed to the kernel.
     pub(super) fn may_send(&self, now: LocalTime, timing: &Timing) -> bool {
-        self.batch_begun.is_some_and(|begun| now.saturating_since(begun) <= send_share(timing))
-            && now < self.earliest_deadline_used
+        let in_time =
+            |begun| now.saturating_since(begun) <= send_share(timing) || is_off(Mechanism::SendShare);
+        self.batch_begun.is_some_and(in_time) && now < self.earliest_deadline_used
     }
 }
 

@@ -7,6 +7,7 @@
 use super::Leases;
 use super::dirty::Dirty;
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::RangeId;
@@ -87,6 +88,9 @@ impl Leases {
     }
 
     fn note_acknowledgeable(&mut self) {
+        if is_off(Mechanism::OneOrder) {
+            self.session.acknowledgeable = self.session.last_index;
+        }
         if let Some(index) = self.dirty.acknowledgeable() {
             self.session.acknowledgeable = self.session.acknowledgeable.max(index);
         }

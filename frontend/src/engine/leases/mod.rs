@@ -78,9 +78,9 @@ pub struct Leases {
     adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
+    partners: partners::Partners,
     /// What the Reply being computed waits for.
     rest: Option<Rest>,
-    partners: partners::Partners,
     counts: status::Counts,
     survey: survey::Survey,
 }
@@ -106,8 +106,8 @@ impl Leases {
             adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
-            rest: None,
             partners: partners::Partners::default(),
+            rest: None,
             counts: status::Counts::default(),
             survey: survey::Survey::default(),
         }

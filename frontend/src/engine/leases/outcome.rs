@@ -5,6 +5,7 @@
 
 use super::{Leases, News};
 use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{LogIndex, Prefix, UpdateSeq};
@@ -32,7 +33,8 @@ impl Leases {
             let timing = self.timing();
             self.clock.prove(outcome.stamp, first_sent, now, &timing);
             if outcome.extended {
-                self.autonomy.extended(first_sent);
+                let from = if is_off(Mechanism::DeadlineFromBefore) { now } else { first_sent };
+                self.autonomy.extended(from);
             }
         }
         self.session.is_over |= !outcome.extended && !self.session.is_superseded() && !self.session.stopping;

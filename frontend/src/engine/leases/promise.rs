@@ -8,6 +8,7 @@ use super::{Given, IaRef, Leases, NoLease};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, UpdateKind};
 use leasehold_proto::lifetimes::{Desired, Promise, promise};
 use leasehold_proto::pool::Pool;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, Lifetime, LocalTime};
 use leasehold_proto::words::{BindingKey, Duid, LogIndex, PoolId, Prefix};
 use smallvec::SmallVec;
@@ -75,7 +76,9 @@ impl Leases {
         if let Some(record) = self.records.get_mut(at) {
             record.pool = pool;
             // Another holding begins: nothing of the last one counts.
-            record.acked_until = ClusterTime::ZERO;
+            if !is_off(Mechanism::AcknowledgedPerHolding) {
+                record.acked_until = ClusterTime::ZERO;
+            }
             record.born = LogIndex(0);
             record.promises_in_flight = 0;
             record.valid_until = promise.valid_until;
@@ -180,6 +183,9 @@ impl Leases {
 
     /// R9: the client says, by what it renews, which leases of an IA it uses: the other Active ones are released.
     pub fn release_unused(&mut self, now: LocalTime, ia: IaRef<'_>, used: &[Prefix]) {
+        if is_off(Mechanism::UnusedReleased) {
+            return;
+        }
         let unused: SmallVec<[Prefix; 4]> = self
             .records
             .held(ia, HELD_MAX)
@@ -278,6 +284,10 @@ impl Leases {
             return None;
         }
         let pool = self.names.pool(record.pool)?;
+        let is_ours = || self.ranges.pool(pool.id).is_some_and(|r| r.may_create(prefix));
+        if is_off(Mechanism::PartnerRenewal) && !is_ours() {
+            return None;
+        }
         let promise = self.bounded(now, pool, record.acked_until)?;
         Some((at, pool.id, promise))
     }
@@ -287,6 +297,7 @@ impl Leases {
     /// superseding may still come: what was born past the stream's position counts as born after it.
     fn is_waited_for(&self, record: &Record) -> bool {
         record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
+            || is_off(Mechanism::BornLater)
     }
 
     /// SEC-02: whether a client may have no more leases on a link.
@@ -353,7 +364,7 @@ impl Leases {
         hint.into_iter().chain(had).find_map(|prefix| {
             let pool = self.names.pool_of(prefix)?;
             let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
-            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix);
+            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
             (is_ours && self.records.is_free(prefix)).then_some(Place {
                 pool: pool.id,
                 prefix,

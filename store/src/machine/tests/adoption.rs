@@ -102,7 +102,11 @@ fn r2_r7_who_promised_an_adopted_lease_first_holds_its_freeing_back() {
     lab.tell(b, release).unwrap();
     lab.acknowledge(a);
     lab.acknowledge(b);
-    assert_eq!(lab.state(address(0x10)), LeaseState::Released, "the old session may be extending it, cut off");
+    assert_eq!(
+        lab.state(address(0x10)),
+        LeaseState::Released,
+        "the old session may be extending it, cut off"
+    );
     lab.acknowledge(old);
     assert_eq!(lab.state(address(0x10)), LeaseState::Free);
 }

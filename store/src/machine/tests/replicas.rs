@@ -166,7 +166,7 @@ proptest! {
         let mut restored: Option<Machine> = None;
         let mut copy = std::collections::BTreeMap::new();
         let mut now = 1000u64;
-        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
         let mut script = [vec![Command::Found(found)], vec![applying(network())]];
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }

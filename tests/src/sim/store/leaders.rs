@@ -5,7 +5,7 @@
 
 use super::node_name;
 use crate::sim::clock::{Nanos, ms, secs};
-use crate::sim::plan::Sabotage;
+use crate::sim::sabotaged::Sabotage;
 use crate::sim::world::{Event, World, note};
 use leasehold_proto::words::LogIndex;
 use leasehold_store::hub::LeaderClock;
