@@ -210,7 +210,10 @@ impl Ranges {
             let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
             let mut ranges = match known {
                 Some(ranges) if !reshaped => ranges,
-                Some(ranges) => PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) },
+                Some(mut ranges) => {
+                    ranges.demand.reshape(&pool.geometry, pool.kind);
+                    PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) }
+                }
                 None => PoolRanges::new(pool),
             };
             let first = RangeId { pool: pool.id, slice: 0 };
