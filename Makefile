@@ -11,7 +11,7 @@ help:
 	@echo "make test    everything that CI runs"
 	@echo "make build   the leasehold command, in $(LEASEHOLD)"
 	@echo "make lint    rustfmt, clippy, cargo-deny, source checks"
-	@echo "make bench   packet path, state machine, and a whole cluster under load"
+	@echo "make bench   packet path, state machine, a whole cluster under load, Replies with the store away"
 
 setup:
 	@scripts/setup.sh
@@ -35,6 +35,7 @@ lint:
 bench: build
 	cargo bench --profile release --locked --workspace --bench packet_path --bench apply -- --noplot
 	scripts/bench.sh $(BENCH_ARGS)
+	scripts/bench.sh latency
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)"

@@ -6,6 +6,8 @@ logs="${CARGO_TARGET_DIR:-target}/test-logs"
 mkdir -p "$logs"
 started=$(date +%s)
 status=0
+# The failures of this run add their lines to it.
+rm -f "$logs/failures.table"
 
 step() { # title, command...
     local title=$1 began rc
@@ -25,6 +27,7 @@ run_tests() { # kind, cargo test arguments...
 }
 
 step "source" scripts/check-source.sh
+step "requirements" scripts/fo-table.sh check
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "deny" scripts/deny.sh
@@ -36,7 +39,7 @@ compile() {
 }
 if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
-    for kind in simulation model contract service process interop; do
+    for kind in simulation model failover contract service process interop failures; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
         [ "${#targets[@]}" -eq 0 ] || step "$kind" run_tests "$kind" --workspace "${targets[@]}" -- --nocapture --test-threads=1
     done
@@ -50,6 +53,12 @@ for log in "$logs"/*.log; do
         /^test result:/ { p += $4; f += $6; i += $8 }
         END { printf "  %-12s %4d passed, %d failed, %d ignored\n", kind, p, f, i }' "$log"
 done
+if [ -s "$logs/failures.table" ]; then
+    echo
+    echo "failure table (waits of generated clients, read off the wire)"
+    sed 's/^/  /' "$logs/failures.table"
+    echo
+fi
 skipped=$(cat "$logs"/*.log | grep -E '^skipped: ' | sort -u)
 if [ -n "$skipped" ]; then
     echo "skipped (they need root and network namespaces):"

@@ -15,7 +15,7 @@ pub enum ExitKind {
     Usage = 2,
     /// A configuration file, or a network file, has errors.
     Configuration = 3,
-    /// No store node could be reached, or none of those reached could answer.
+    /// No store node could be reached, or none of those reached could answer; nor the frontend that was to be asked.
     Unreachable = 4,
     /// A store node was reached and refused.
     Refused = 5,
@@ -25,7 +25,7 @@ pub enum ExitKind {
 
 /// For `--help`: what each exit code means.
 pub const EXIT_CODES_HELP: &str = "Exit codes: 0 done; 1 other failure; 2 usage; 3 configuration error; 4 cannot \
-reach the store; 5 refused by the store; 6 load: wrong answer or double promise";
+reach the store or the frontend; 5 refused by the store; 6 load: wrong answer or double promise";
 
 /// A command's failure, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

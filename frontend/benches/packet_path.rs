@@ -1,11 +1,13 @@
 //! What one message costs on the packet path: decode, engine and encode together, without sockets.
 //!
-//! A Solicit and a Renew of one of many known clients, and a Request of a new one. Run with
+//! A Solicit and a Renew of one of many known clients, and a Request of a new one; and what a message costs more when
+//! it waits in the admission queue among a thousand others. Run with
 //! `cargo bench -p leasehold-frontend --bench packet_path`. The bar for the whole exchange, kernel included, is
 //! a few microseconds.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use leasehold_frontend::codec::wire::{msg, opt};
+use leasehold_frontend::engine::admission::{Admission, Arrival, Bounds};
 use leasehold_frontend::engine::{Engine, Interface, Limits, Packet, ReplySink, ReplyTo, Settings};
 use leasehold_proto::network::{Network, fill_defaults};
 use leasehold_proto::session::{
@@ -97,6 +99,7 @@ fn engine() -> Engine {
         applied_sequence: UpdateSeq(0),
         network: Some(network()),
         supersedes: Epoch::NONE,
+        draining: false,
     };
     engine.apply(NOW, FromStore::Welcome(welcome), &mut sink);
     let load = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(10)) };
@@ -213,6 +216,31 @@ fn packet_path(c: &mut Criterion) {
     group.finish();
 }
 
+/// What one message costs to be put into a queue in which a thousand wait, and to be taken out.
+fn admission(c: &mut Criterion) {
+    const WAITING: u32 = 1_000;
+    let mut group = c.benchmark_group("admission");
+    group.throughput(Throughput::Elements(1));
+    let solicits: Vec<_> = (0..CLIENTS).map(|n| message(msg::SOLICIT, n, false, None)).collect();
+    group.bench_function("wait", |b| {
+        let mut queue = Admission::new([3; 16], Bounds::default());
+        let mut messages = solicits.iter().cycle();
+        let mut offer = |queue: &mut Admission<u32>| {
+            if let Some(bytes) = messages.next() {
+                let sender = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xc);
+                queue.offer(NOW, &Arrival { bytes: black_box(bytes), sender, interface_index: 1 }, 7);
+            }
+        };
+        (0..WAITING).for_each(|_| offer(&mut queue));
+        b.iter(|| {
+            offer(&mut queue);
+            black_box(queue.take(NOW)).map(|(bytes, _)| bytes.len())
+        });
+        assert_eq!(queue.len(), WAITING, "no message was lost, none was taken for another's copy");
+    });
+    group.finish();
+}
+
 /// The address in a Reply.
 fn given(reply: &[u8]) -> [u8; 16] {
     let reply = leasehold_frontend::codec::reply::ServerMessage::decode(reply).expect("a sound Reply");
@@ -220,5 +248,5 @@ fn given(reply: &[u8]) -> [u8; 16] {
     lease.bits.to_be_bytes()
 }
 
-criterion_group!(benches, packet_path);
+criterion_group!(benches, packet_path, admission);
 criterion_main!(benches);

@@ -131,6 +131,10 @@ pub struct Lease {
     /// Version of the last change by anybody but `epoch`; 0 when there was none in this holding. A session's late
     /// promise must not hide from R2 what another session changed before it.
     pub others_version: LogIndex,
+    /// Log index as of which sessions may know of this holding: of its creation, or, when a superseded session made it,
+    /// of the superseding. A session superseded before that cannot have extended it (R2). 0: any may know, as with what
+    /// was adopted (R7).
+    pub born: LogIndex,
     /// Rare fields.
     pub extra: Option<Arc<LeaseExtra>>,
 }
@@ -144,6 +148,8 @@ pub enum UpdateKind {
     Release,
     /// The client found the address in use by somebody else.
     Decline,
+    /// The client claims a lease of which nobody has a record (R7). Says what a Promise would; nothing was replied yet.
+    Adopt,
 }
 
 /// One lease update: the latest word of one session about one lease.

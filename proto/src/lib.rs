@@ -11,6 +11,7 @@ pub mod lease;
 pub mod lifetimes;
 pub mod network;
 pub mod pool;
+pub mod sabotage;
 pub mod session;
 pub mod time;
 pub mod tls;

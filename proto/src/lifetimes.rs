@@ -3,6 +3,7 @@
 //!
 //! Pure functions of spans and moments; nothing here reads a clock. Source: RFC 8156 §4.4, design section 5.
 
+use crate::sabotage::{Mechanism, is_off};
 use crate::time::{ClusterTime, Lifetime};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ impl Timing {
     pub fn guard(&self, judged: Duration) -> Duration {
         if judged == Duration::MAX {
             return Duration::MAX;
+        }
+        if is_off(Mechanism::Guard) {
+            return Duration::ZERO;
         }
         let fixed = Duration::from_millis(u64::from(self.flight_ms) + u64::from(self.send_ms));
         fixed.saturating_add(self.drift(judged))
@@ -82,7 +86,12 @@ pub fn promise(now_at_most: ClusterTime, acked_until: ClusterTime, desired: Desi
         None => Duration::MAX,
     };
     let bound = acknowledged.saturating_add(lead);
-    let valid = if bound >= desired.valid.span() { desired.valid } else { Lifetime::from_span_floor(bound) };
+    let unbounded = is_off(Mechanism::Lead) && desired.mclt > Lifetime::ZERO;
+    let valid = if unbounded || bound >= desired.valid.span() {
+        desired.valid
+    } else {
+        Lifetime::from_span_floor(bound)
+    };
     let preferred = desired.preferred.min(valid);
     let t1 = t1_t2(preferred).0;
     let ack_until = if desired.valid == Lifetime::INFINITE {
@@ -109,20 +118,20 @@ pub fn t1_t2(shortest_preferred: Lifetime) -> (Lifetime, Lifetime) {
 /// R4, dead for certain: the cluster time from which on nothing that a silent session may have promised about a
 /// lease (or, with `acked_until` zero, about an address without a record) is in force.
 ///
-/// `extended_at` is when the store last extended the session; `autonomy` and `mclt` are the pool's. Unlimited
-/// autonomy or an infinite acknowledgement give `NEVER`: only an operator ends such a wait.
+/// `extended_at` is when the store last extended the session, `deadline` when its autonomy ends (or was ended), `mclt`
+/// the pool's. A deadline that never comes or an infinite acknowledgement give `NEVER`: only an operator ends such a
+/// wait.
 #[must_use]
 pub fn dead_at(
     extended_at: ClusterTime,
-    autonomy: Duration,
+    deadline: ClusterTime,
     acked_until: ClusterTime,
     mclt: Duration,
     timing: &Timing,
 ) -> ClusterTime {
-    if autonomy == Duration::MAX {
+    if deadline == ClusterTime::NEVER {
         return ClusterTime::NEVER;
     }
-    let deadline = extended_at + autonomy;
     let promised = deadline.max(acked_until);
     if promised == ClusterTime::NEVER {
         return ClusterTime::NEVER;
@@ -229,11 +238,11 @@ mod tests {
         let timing = Timing::default();
         let day = Duration::from_secs(86_400);
         let hour = Duration::from_secs(3600);
-        let dead = dead_at(at(0), day, ClusterTime::ZERO, hour, &timing);
+        let dead = dead_at(at(0), at(0) + day, ClusterTime::ZERO, hour, &timing);
         assert_eq!(dead, at(0) + day + hour + Duration::from_millis(6000 + 90_000));
-        let with_acked = dead_at(at(0), day, at(0) + day + day, hour, &timing);
+        let with_acked = dead_at(at(0), at(0) + day, at(0) + day + day, hour, &timing);
         assert!(with_acked >= at(0) + day + day + hour);
-        assert_eq!(dead_at(at(0), Duration::MAX, at(0), hour, &timing), ClusterTime::NEVER);
-        assert_eq!(dead_at(at(0), day, ClusterTime::NEVER, hour, &timing), ClusterTime::NEVER);
+        assert_eq!(dead_at(at(0), ClusterTime::NEVER, at(0), hour, &timing), ClusterTime::NEVER);
+        assert_eq!(dead_at(at(0), at(0) + day, ClusterTime::NEVER, hour, &timing), ClusterTime::NEVER);
     }
 }

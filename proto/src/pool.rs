@@ -69,6 +69,12 @@ impl Geometry {
         }
     }
 
+    /// Whether two shapes differ at most in where they end: every slot of the shorter one is the same in the longer one.
+    #[must_use]
+    pub fn same_but_for_end(&self, other: &Self) -> bool {
+        (self.first, self.length_bits, self.range_bits) == (other.first, other.length_bits, other.range_bits)
+    }
+
     /// Number of the last slot; there is one slot more than this.
     #[must_use]
     pub fn last_slot(&self) -> u64 {

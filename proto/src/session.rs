@@ -10,7 +10,7 @@ use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix, Ra
 use std::sync::Arc;
 
 /// The version of the session protocol spoken here. A store refuses one it does not know.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From a frontend to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,18 @@ pub struct Hello {
     pub resume_index: LogIndex,
     /// Whether a load was completed in this session.
     pub loaded: bool,
+    /// Where the caller runs, if it can tell (R6).
+    pub host: Option<HostProof>,
+}
+
+/// Which boot of which host a frontend's process runs on, and the exclusive lock that it holds there (R6). The lock is
+/// held for the life of the process: whoever shows the same two later proves the earlier process gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostProof {
+    /// The kernel's random name of this boot.
+    pub boot_id: [u8; 16],
+    /// Random, written into the lock file when that was made.
+    pub lock_id: [u8; 16],
 }
 
 /// One numbered batch. Taken once, in order.
@@ -87,6 +99,19 @@ pub struct Heartbeat {
     /// Whether it answers its clients: all is loaded, and something may be promised. Until it says so, and when it says
     /// so no more, its partner answers for it.
     pub serving: bool,
+    /// What was heard on each link since the last heartbeat; links without a client message are left out.
+    pub links: Vec<LinkReport>,
+}
+
+/// What a frontend heard on one link since its last heartbeat (RFC 7031 §4.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The link.
+    pub link: LinkId,
+    /// Client messages heard.
+    pub heard: u64,
+    /// Of these, messages left to the partner that came again: it did not answer them.
+    pub unanswered: u64,
 }
 
 /// One client-facing interface (RFC 7031 §4.7).
@@ -122,13 +147,8 @@ pub enum FromStore {
         /// How far the store's log is applied.
         log_index: LogIndex,
     },
-    /// The leader's judgement of another frontend of one of this session's relationships.
-    Liveness {
-        /// Whom it is about.
-        frontend: FrontendId,
-        /// Whether it is heard.
-        live: bool,
-    },
+    /// The leader's judgement of a frontend of one of this session's relationships, the receiver included.
+    Liveness(Liveness),
     /// Answers a Lookup.
     Lookup {
         /// Where the client attaches.
@@ -140,6 +160,19 @@ pub enum FromStore {
         /// As of this log index.
         index: LogIndex,
     },
+}
+
+/// How the leader judges one frontend's service. Never safety: only who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Liveness {
+    /// Whom it is about.
+    pub frontend: FrontendId,
+    /// Whether it is heard and serves.
+    pub live: bool,
+    /// Links on which it does not serve its clients though it lives (RFC 7031 §4.7), sorted.
+    pub links_down: Vec<LinkId>,
+    /// Source addresses of the relays that it hears, sorted; none when it has not said so.
+    pub relays_heard: Option<Vec<u128>>,
 }
 
 /// A session was opened or resumed.
@@ -158,6 +191,8 @@ pub struct Welcome {
     /// The session of the same frontend that this one superseded (R6) and that had not stopped cleanly: it crashed, or
     /// another process of this name still runs. For people; `Epoch::NONE` = there was none.
     pub supersedes: Epoch,
+    /// The frontend is being drained, as of `index`.
+    pub draining: bool,
 }
 
 /// Why a connection was not taken, or is ended.
@@ -243,6 +278,21 @@ pub enum StoreEvent {
     Superseded {
         /// The newer session.
         by: Epoch,
+        /// Log index of the superseding: of leases born later this session extends none (R2).
+        at: LogIndex,
+    },
+    /// The partner has nothing left of a pool: return ranges that can be spared, so many at most.
+    GiveBack {
+        /// Which pool.
+        pool: PoolId,
+        /// How many ranges are wanted.
+        ranges: u32,
+    },
+    /// This frontend is being drained: promise nothing new, give everything back, leave clients to the partners. Or no
+    /// more.
+    Draining {
+        /// Whether it is.
+        on: bool,
     },
 }
 
@@ -284,4 +334,6 @@ pub enum UpdateRefusal {
     UnknownPool,
     /// The session is dead for certain (R4): its late updates change nothing.
     Fenced,
+    /// An adoption (R7) of what once had a record, or of a range that was once taken back uncleanly.
+    NotAdopted,
 }

@@ -168,9 +168,34 @@ impl fmt::Debug for Lifetime {
     }
 }
 
+/// A span of so many milliseconds for people, in its two largest units: `1h 3m`.
+#[must_use]
+pub fn span_words(ms: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let Some(at) = UNITS.iter().position(|(_, factor)| ms >= *factor) else { return format!("{ms}ms") };
+    let (unit, factor) = UNITS[at];
+    let rest = UNITS.get(at + 1).map(|(unit, smaller)| (unit, ms % factor / smaller)).filter(|(_, n)| *n > 0);
+    let head = format!("{}{unit}", ms / factor);
+    rest.map_or_else(|| head.clone(), |(unit, n)| format!("{head} {n}{unit}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_told_in_two_units() {
+        for (ms, words) in [
+            (0, "0ms"),
+            (999, "999ms"),
+            (61_000, "1m 1s"),
+            (3_600_000, "1h"),
+            (3_780_000, "1h 3m"),
+            (90_061_000, "1d 1h"),
+        ] {
+            assert_eq!(span_words(ms), words);
+        }
+    }
 
     #[test]
     fn infinity_stays_infinity() {

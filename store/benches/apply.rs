@@ -30,7 +30,7 @@ impl World {
         let mut world =
             Self { machine: Machine::default(), index: 0, epoch: Epoch::NONE, sequence: 0, time_ms: 0 };
         let address = |last: u128| ((0x2001_0db8_u128 << 96) + last).to_be_bytes().to_vec();
-        let network = v1::Network {
+        let mut network = v1::Network {
             links: vec![v1::Link {
                 name: "lan".into(),
                 prefixes: vec![v1::Prefix { address: address(0), length_bits: 64 }],
@@ -55,12 +55,14 @@ impl World {
             }],
             ..Default::default()
         };
-        let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [1; 16] };
+        leasehold_proto::network::fill_defaults(&mut network);
+        let found =
+            Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [1; 16], restored: None };
         let frontend = FrontendId::new("fe-a").unwrap();
         let outcomes = world.apply(vec![
             Command::Found(found),
             Command::ApplyNetwork { expected_version: 0, network },
-            Command::OpenSession { frontend },
+            Command::OpenSession { frontend, host: None },
         ]);
         let Some(Outcome::SessionOpened(epoch)) = outcomes.last() else { panic!("{outcomes:?}") };
         world.epoch = *epoch;

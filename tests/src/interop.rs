@@ -1,94 +1,85 @@
 //! Leasehold itself in the lab: three store nodes and two partner frontends in namespaces of their own.
 //!
-//! Owns: their certificates, configuration files and processes, and asking the store what it knows, all by the
-//! ordinary `leasehold` program. Refuses to know: clients (`netns`), and what is shown with them (the tests).
-//! In: a [`Lab`]. Out: a [`Deployment`] that serves, a [`ServerUnderTest`] to scenarios; reports of `leasehold load`.
+//! Owns: their processes, and asking the store what it knows, all by the ordinary `leasehold` program. Refuses to
+//! know: clients (`netns`), and what is shown with them (the tests).
+//! In: a [`Lab`] and a [`Setup`]. Out: a [`Deployment`] that serves, a [`ServerUnderTest`] to scenarios; reports of
+//! `leasehold load`.
 //! Invariants: port 547 and multicast as in real service, mutual TLS between all; every wait is bounded.
+
+mod layout;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use leasehold::certs::{CertificateAuthority, Validity};
-use leasehold_proto::identity::Role;
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::binary;
 use crate::netns::scenario::{Facts, ServerUnderTest};
 use crate::netns::{Lab, Node, Prefix, Proc, Side, wait_until};
+use layout::{Layout, SIDES, STORES, folder_of, name_of};
 
-/// T1 is half of it, T2 four fifths: 20 s and 32 s, so that a Renew sent again after some 10 s comes before T2.
-const PREFERRED_SECS: u64 = 40;
 /// How long processes may take to come up and to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one `leasehold admin` may take, as the `timeout` command reads it.
 const ADMIN_TIMEOUT: &str = "20";
 
-const SIDES: [Side; 2] = [Side::A, Side::B];
-const STORES: std::ops::RangeInclusive<u8> = 1..=3;
+/// What a cluster is to be like.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Preferred lifetime of every lease, seconds: T1 is half of it, T2 four fifths.
+    pub preferred_secs: u64,
+    /// Valid lifetime of every lease, seconds.
+    pub valid_secs: u64,
+    /// Autonomy of every pool, as the network file says it; `None` is the default.
+    pub autonomy: Option<&'static str>,
+    /// Words put before the program of some processes: wrappers that become the program.
+    pub wrapped: Vec<(Node, Vec<OsString>)>,
+}
 
-/// The frontends' own link and the one behind the relay, addresses and prefixes on each, `fe-a` before `fe-b`.
-const NETWORK: &str = r#"
-[options]
-dns_servers = ["2001:db8::53"]
-domain_search = ["example.org", "example.net"]
-
-[[link]]
-name = "lan"
-prefixes = ["2001:db8:1::/64"]
-
-[[link]]
-name = "far"
-prefixes = ["2001:db8:2::/64"]
-
-[[relationship]]
-name = "pair"
-primary = "fe-a"
-secondary = "fe-b"
-pools = ["lan-addresses", "far-addresses", "lan-prefixes", "far-prefixes"]
-buckets = "hot-standby"
-"#;
-
-/// Each pool: its name, its link, and what it leases, as the network file says it.
-const POOLS: [(&str, &str, &str); 4] = [
-    ("lan-addresses", "lan", "addresses = \"2001:db8:1:0:1::/80\""),
-    ("far-addresses", "far", "addresses = \"2001:db8:2:0:1::/80\""),
-    ("lan-prefixes", "lan", "prefixes = \"2001:db8:100::/41\"\ndelegated_length = 56"),
-    ("far-prefixes", "far", "prefixes = \"2001:db8:180::/41\"\ndelegated_length = 56"),
-];
+impl Default for Setup {
+    /// T1 is 20 s and T2 32 s, so that a Renew sent again after some 10 s comes before T2.
+    fn default() -> Self {
+        Self { preferred_secs: 40, valid_secs: 120, autonomy: None, wrapped: Vec::new() }
+    }
+}
 
 /// Three store nodes and two frontends that serve.
 #[derive(Debug)]
 pub struct Deployment<'lab> {
     lab: &'lab Lab,
+    setup: Setup,
     folder: PathBuf,
-    /// Held so that they run.
-    _stores: Vec<Proc>,
-    frontends: [Option<Proc>; 2],
+    running: BTreeMap<Node, Proc>,
 }
 
 impl<'lab> Deployment<'lab> {
-    /// Lays everything out, starts it, applies the network and returns once both frontends serve.
+    /// A cluster with the ordinary [`Setup`]: lays everything out, starts it, applies the network and returns once both
+    /// frontends serve.
     ///
     /// # Errors
     /// When a file cannot be written, or a process does not come up in time.
     pub fn start(lab: &'lab Lab) -> Result<Self> {
-        let folder = lab.folder().join("leasehold");
+        Self::start_with(lab, Setup::default())
+    }
+
+    /// The same with another setup.
+    ///
+    /// # Errors
+    /// As [`Deployment::start`].
+    pub fn start_with(lab: &'lab Lab, setup: Setup) -> Result<Self> {
+        let folder = folder_of(lab);
         fs::create_dir_all(&folder).context("cannot create the cluster's folder")?;
-        let layout = Layout::new(lab, folder.clone())?;
-        layout.write()?;
-        let run = |node: Node, kind: &str, name: &str| {
-            let file = folder.join(format!("{name}.toml"));
-            let words: [OsString; 4] = [binary().into(), kind.into(), "-c".into(), file.into()];
-            lab.spawn(node, &words)
-        };
-        let stores = STORES.map(|n| run(Node::Store(n), "store", &store_name(n))).collect::<Result<_>>()?;
-        let [a, b] = SIDES.map(|side| run(Node::Frontend(side), "frontend", frontend_name(side)));
-        let deployment = Self { lab, folder, _stores: stores, frontends: [Some(a?), Some(b?)] };
+        Layout::new(lab, &folder, &setup)?.write()?;
+        let mut deployment = Self { lab, setup, folder, running: BTreeMap::new() };
+        for node in Self::nodes() {
+            deployment.run(node)?;
+        }
         let mut last = String::new();
         let network = deployment.folder.join("network.toml").display().to_string();
         // Until a leader is elected the store refuses.
@@ -99,32 +90,157 @@ impl<'lab> Deployment<'lab> {
                 .ok())
         });
         applied.with_context(|| last.clone())?;
-        wait_until("both frontends to serve", PATIENCE, || {
-            let known = deployment.admin(&["frontends"])?;
-            let serves = |side: Side| {
-                let list = known.as_array().map(Vec::as_slice).unwrap_or_default();
+        deployment.wait_serving(&SIDES)?;
+        Ok(deployment)
+    }
+
+    /// Every node that runs a process, the store's first.
+    pub fn nodes() -> impl Iterator<Item = Node> {
+        STORES.map(Node::Store).chain(SIDES.map(Node::Frontend))
+    }
+
+    /// The data folder that a store node will have in this lab.
+    ///
+    /// # Errors
+    /// For other nodes, which have none.
+    pub fn data_folder(lab: &Lab, node: Node) -> Result<PathBuf> {
+        ensure!(matches!(node, Node::Store(_)), "{node} has no data folder");
+        Ok(folder_of(lab).join(format!("{}.data", name_of(node)?)))
+    }
+
+    /// Starts the process of a node, which must not be running.
+    ///
+    /// # Errors
+    /// When it runs, or cannot be started.
+    pub fn run(&mut self, node: Node) -> Result<()> {
+        self.run_with(node, &[])
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// As [`Deployment::run`].
+    pub fn run_with(&mut self, node: Node, arguments: &[&str]) -> Result<()> {
+        ensure!(!self.running.contains_key(&node), "{node} is running already");
+        let kind = if matches!(node, Node::Store(_)) { "store" } else { "frontend" };
+        let file = self.folder.join(format!("{}.toml", name_of(node)?));
+        let wrapper = self.setup.wrapped.iter().find(|(wrapped, _)| *wrapped == node);
+        let mut words = wrapper.map(|(_, words)| words.clone()).unwrap_or_default();
+        words.extend([binary().into(), kind.into(), "-c".into(), file.into()]);
+        words.extend(arguments.iter().map(OsString::from));
+        self.running.insert(node, self.lab.spawn(node, &words)?);
+        Ok(())
+    }
+
+    /// Kills the process of a node with SIGKILL.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn kill_node(&mut self, node: Node) -> Result<()> {
+        let process = self.running.remove(&node);
+        process.with_context(|| format!("{node} does not run"))?.kill()
+    }
+
+    /// Stops the process of a node with SIGTERM and waits for its end.
+    ///
+    /// # Errors
+    /// When it is not running, or does not end in time.
+    pub fn stop_node(&mut self, node: Node) -> Result<ExitStatus> {
+        let mut process = self.running.remove(&node).with_context(|| format!("{node} does not run"))?;
+        process.signal(Signal::SIGTERM)?;
+        process.wait_exit(PATIENCE)
+    }
+
+    /// Sends a signal to the process of a node.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&mut self, node: Node, signal: Signal) -> Result<()> {
+        self.process(node)?.signal(signal)
+    }
+
+    /// What the process of a node has printed, once it has ended by itself; it does not run then.
+    ///
+    /// # Errors
+    /// When it does not run, or the kernel does not say.
+    pub fn ended(&mut self, node: Node) -> Result<Option<String>> {
+        if self.process(node)?.status()?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.running.remove(&node).map(|process| process.output()))
+    }
+
+    /// The process of a node.
+    ///
+    /// # Errors
+    /// When it was killed or stopped and not started again.
+    pub fn process(&mut self, node: Node) -> Result<&mut Proc> {
+        self.running.get_mut(&node).with_context(|| format!("{node} does not run"))
+    }
+
+    /// Waits until these frontends are live and own ranges, as the store sees them.
+    ///
+    /// # Errors
+    /// When they do not within 30 s; the message holds what the store knows.
+    pub fn wait_serving(&self, sides: &[Side]) -> Result<()> {
+        let mut last = String::new();
+        let served = wait_until("the frontends to serve", PATIENCE, || {
+            // The store may have no leader for a moment.
+            let known = match self.admin(&["frontends"]) {
+                Ok(known) => known,
+                Err(error) => {
+                    last = format!("{error:#}");
+                    return Ok(None);
+                }
+            };
+            let list = known.as_array().map(Vec::as_slice).unwrap_or_default();
+            let serves = |side: &Side| {
+                let name = name_of(Node::Frontend(*side)).ok();
                 list.iter().any(|f| {
-                    f["name"] == frontend_name(side)
+                    f["name"].as_str() == name.as_deref()
                         && f["live"] == true
                         && f["current"] == true
                         && f["ranges_granted"].as_u64() > Some(0)
                 })
             };
             last = known.to_string();
-            Ok(SIDES.into_iter().all(serves).then_some(()))
-        })
-        .with_context(|| last.clone())?;
-        Ok(deployment)
+            Ok(sides.iter().all(serves).then_some(()))
+        });
+        served.with_context(|| last.clone())
     }
 
-    /// What `leasehold admin WORDS --output json` prints, run beside the first store node.
+    /// The store node that leads, waited for.
+    ///
+    /// # Errors
+    /// When none does within 30 s.
+    pub fn leader(&self) -> Result<Node> {
+        wait_until("a leader of the store", PATIENCE, || {
+            let Ok(status) = self.admin(&["status"]) else { return Ok(None) };
+            let name = status["leader"].as_str().unwrap_or_default();
+            Ok(STORES.map(Node::Store).find(|node| name_of(*node).is_ok_and(|own| own == name)))
+        })
+    }
+
+    /// What `leasehold admin WORDS --output json` prints, asking whichever store node answers.
     ///
     /// # Errors
     /// When the command fails, does not end within 20 s, or prints no JSON.
     pub fn admin(&self, words: &[&str]) -> Result<Value> {
-        let mut command = self.lab.command(Node::Store(1), "timeout");
+        self.admin_by("admin", words)
+    }
+
+    /// The same, asking this store node; it may name the leader, which is then asked.
+    ///
+    /// # Errors
+    /// As [`Deployment::admin`].
+    pub fn admin_at(&self, node: Node, words: &[&str]) -> Result<Value> {
+        self.admin_by(&format!("admin-{}", name_of(node)?), words)
+    }
+
+    fn admin_by(&self, profile: &str, words: &[&str]) -> Result<Value> {
+        let mut command = self.lab.command(Node::Core, "timeout");
         command.arg(ADMIN_TIMEOUT).arg(binary()).args(["admin", "--output", "json", "-c"]);
-        command.arg(self.folder.join("admin.toml")).args(words);
+        command.arg(self.folder.join(format!("{profile}.toml"))).args(words);
         let output = command.output().context("cannot run leasehold admin")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "admin {words:?} failed ({}): {}", output.status, complaint.trim());
@@ -136,12 +252,15 @@ impl<'lab> Deployment<'lab> {
     /// # Errors
     /// As [`Deployment::admin`].
     pub fn active(&self) -> Result<BTreeMap<String, String>> {
-        let listed = self.admin(&["leases", "--state", "active"])?;
-        let leases = listed.as_array().context("a list of leases is expected")?;
-        let text = |lease: &Value, key: &str| {
-            lease[key].as_str().map(str::to_owned).with_context(|| format!("no `{key}` in {lease}"))
-        };
-        leases.iter().map(|lease| Ok((text(lease, "lease")?, text(lease, "duid")?))).collect()
+        active_of(&self.admin(&ACTIVE)?)
+    }
+
+    /// The same, asking this store node first.
+    ///
+    /// # Errors
+    /// As [`Deployment::admin`].
+    pub fn active_at(&self, node: Node) -> Result<BTreeMap<String, String>> {
+        active_of(&self.admin_at(node, &ACTIVE)?)
     }
 
     /// Starts `leasehold load WORDS` as a relay in the relay's namespace, its clients behind the relay, sending to
@@ -160,6 +279,16 @@ impl<'lab> Deployment<'lab> {
     }
 }
 
+const ACTIVE: [&str; 3] = ["leases", "--state", "active"];
+
+fn active_of(listed: &Value) -> Result<BTreeMap<String, String>> {
+    let leases = listed.as_array().context("a list of leases is expected")?;
+    let text = |lease: &Value, key: &str| {
+        lease[key].as_str().map(str::to_owned).with_context(|| format!("no `{key}` in {lease}"))
+    };
+    leases.iter().map(|lease| Ok((text(lease, "lease")?, text(lease, "duid")?))).collect()
+}
+
 /// The report of a `leasehold load` that is to end by itself within `patience`.
 ///
 /// # Errors
@@ -176,8 +305,8 @@ impl ServerUnderTest for Deployment<'_> {
     fn facts(&self) -> Facts {
         let prefix = |text: &str| text.parse().expect("a constant that is a prefix");
         Facts {
-            t1: Duration::from_secs(PREFERRED_SECS / 2),
-            t2: Duration::from_secs(PREFERRED_SECS * 8 / 10),
+            t1: Duration::from_secs(self.setup.preferred_secs / 2),
+            t2: Duration::from_secs(self.setup.preferred_secs * 8 / 10),
             direct_addresses: prefix("2001:db8:1:0:1::/80"),
             relayed_addresses: prefix("2001:db8:2:0:1::/80"),
             delegated: prefix("2001:db8:100::/40"),
@@ -190,86 +319,19 @@ impl ServerUnderTest for Deployment<'_> {
     fn serving(&mut self) -> Result<Side> {
         let status = self.admin(&["status"])?;
         // Hot standby: the primary, while it is live.
-        let primary = status["relationships"][0]["primary_live"].as_bool().context("no relationship")?;
-        Ok(if primary { Side::A } else { Side::B })
+        match status["relationships"][0]["primary_live"].as_bool() {
+            Some(true) => Ok(Side::A),
+            Some(false) => Ok(Side::B),
+            None => bail!("no relationship in {status}"),
+        }
     }
 
     fn kill(&mut self, side: Side) -> Result<()> {
-        let process = self.frontends[side as usize].take();
-        process.with_context(|| format!("{} does not run", frontend_name(side)))?.kill()
+        self.kill_node(Node::Frontend(side))
     }
 
     fn holds(&mut self, leased: Prefix) -> Result<bool> {
         let name = if leased.length == 128 { leased.address.to_string() } else { leased.to_string() };
         Ok(self.active()?.contains_key(&name))
-    }
-}
-
-fn frontend_name(side: Side) -> &'static str {
-    match side {
-        Side::A => "fe-a",
-        Side::B => "fe-b",
-    }
-}
-
-fn store_name(number: u8) -> String {
-    format!("store-{number}")
-}
-
-/// The cluster's files.
-struct Layout {
-    folder: PathBuf,
-    /// Name and `[ADDRESS]:PORT` of each store node.
-    stores: Vec<(String, String)>,
-}
-
-impl Layout {
-    fn new(lab: &Lab, folder: PathBuf) -> Result<Self> {
-        let address = |n| Ok((store_name(n), format!("[{}]:7547", lab.store_address(Node::Store(n))?)));
-        Ok(Self { folder, stores: STORES.map(address).collect::<Result<_>>()? })
-    }
-
-    fn write(&self) -> Result<()> {
-        let certificates = self.folder.join("certs");
-        let authority = CertificateAuthority::create(&certificates, "lab")?;
-        let certify = |role: Role, name: &str| -> Result<String> {
-            authority.issue(role, name, Validity::days(30)?, &certificates)?;
-            let file = format!("certs/{}-{name}", role.as_str());
-            Ok(format!("\n[tls]\nca = \"certs/ca.pem\"\ncert = \"{file}.pem\"\nkey = \"{file}.key\"\n"))
-        };
-        let mut nodes = String::new();
-        for (name, address) in &self.stores {
-            // Writing into a String cannot fail.
-            let _ = write!(nodes, "\n[[store.node]]\nname = \"{name}\"\naddress = \"{address}\"\n");
-        }
-        for (name, address) in &self.stores {
-            let tls = certify(Role::Store, name)?;
-            let own = format!(
-                "name = \"{name}\"\ncluster = \"lab\"\ndata = \"{name}.data\"\nlisten = \"{address}\""
-            );
-            self.file(name, &format!("[store]\n{own}\n{nodes}{tls}"))?;
-        }
-        let list: Vec<String> = self.stores.iter().map(|(_, address)| format!("\"{address}\"")).collect();
-        let list = list.join(", ");
-        for name in SIDES.map(frontend_name) {
-            let tls = certify(Role::Frontend, name)?;
-            let own = format!("name = \"{name}\"\ncluster = \"lab\"\nstore = [{list}]");
-            let interface = "[[interface]]\nname = \"eth0\"\nlink = \"lan\"\nrelays = true";
-            self.file(name, &format!("[frontend]\n{own}\n\n{interface}\n{tls}"))?;
-        }
-        let tls = certify(Role::Admin, "admin")?;
-        self.file("admin", &format!("[admin]\nstore = [{list}]\n{tls}"))?;
-        let mut network = NETWORK.to_owned();
-        for (name, link, what) in POOLS {
-            let lifetimes = format!("preferred_lifetime = \"{PREFERRED_SECS}s\"\nvalid_lifetime = \"120s\"");
-            let _ =
-                write!(network, "\n[[pool]]\nname = \"{name}\"\nlink = \"{link}\"\n{what}\n{lifetimes}\n");
-        }
-        self.file("network", &network)
-    }
-
-    fn file(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.folder.join(format!("{name}.toml"));
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -1,13 +1,16 @@
 //! What tests that cross parts stand on.
 //!
-//! [`sim`]: the two pure cores in a seeded world, judged by what Replies promised. [`model`]: the rules of safety as a
-//! small world, explored exhaustively. [`cluster`]: real processes on loopback. [`netns`] and [`debian`]: real clients
-//! and relays in network namespaces, their programs unpacked privately. [`interop`]: Leasehold's own processes among
-//! them. The tests themselves are in `tests/tests`, a file a kind.
+//! [`sim`]: the two pure cores in a seeded world, judged by what Replies promised. [`cluster`]: real processes on
+//! loopback. [`netns`] and [`debian`]: real clients and relays in network namespaces, their programs unpacked
+//! privately. [`interop`]: Leasehold's own processes among them. [`failures`]: what befalls them, judged at the wire.
+//! [`pair`]: a store node and frontends under one clock, for scenarios told step by step. [`model`]: the rules in a small
+//! world, explored exhaustively. The tests themselves are in `tests/tests`, a file a kind.
 
 pub mod cluster;
 pub mod debian;
+pub mod failures;
 pub mod interop;
 pub mod model;
 pub mod netns;
+pub mod pair;
 pub mod sim;

@@ -174,7 +174,8 @@ fn r6_a_second_frontend_with_the_same_id_supersedes_the_first_and_both_say_so() 
     let text = std::fs::read_to_string(cluster.layout().config_file("fe-a")).unwrap();
     let (_, address) = cluster.layout().frontends()[0].clone();
     let second = text
-        .replace(&format!("listen_port = {}", address.port()), &format!("listen_port = {}", free_udp_port()));
+        .replace(&format!("listen_port = {}", address.port()), &format!("listen_port = {}", free_udp_port()))
+        .replace("fe-a.sock", "second.sock");
     assert_ne!(text, second);
     let file = folder.path().join("second.toml");
     std::fs::write(&file, second).unwrap();

@@ -3,15 +3,10 @@
 //!
 //! `LEASEHOLD_SIM_SEED=n` runs one seed and prints its trace if it fails; `LEASEHOLD_SIM_SEEDS=n` runs so many.
 
-use leasehold_tests::sim::{Failure, Flavour, Plan, Report, Sabotage, run};
+use leasehold_tests::sim::{Flavour, Plan, Report, Sabotage, run, run_all};
 
-/// Seeds run when nothing else is asked for: well below a minute on one idle core.
-const SEEDS: u64 = 400;
-/// Seeds that once found something, whatever the number above:
-/// 25: a late promise of a session hid its partner's extension from R2, and an address went to a second client;
-/// 60: a late update of a dead session was called a conflict because of another client's acknowledgement;
-/// 0, 3, 237, 252: a partner that was cut off, or behind, withdrew a lease that its client held.
-const ONCE_FOUND: [u64; 6] = [25, 60, 0, 3, 237, 252];
+/// Seeds run when nothing else is asked for: about a minute on two idle cores.
+const SEEDS: u64 = 420;
 /// Seeds among which a sabotage must be found.
 const SABOTAGE_SEEDS: u64 = 40;
 
@@ -21,31 +16,17 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn no_address_has_two_owners_whatever_breaks() {
-    let seeds: Vec<u64> = match number("LEASEHOLD_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("LEASEHOLD_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
+    let (first, count) = match number("LEASEHOLD_SIM_SEED") {
+        Some(seed) => (seed, 1),
+        None => (0, number("LEASEHOLD_SIM_SEEDS").unwrap_or(SEEDS)),
     };
-    let mut total = Report::empty();
-    let mut failures: Vec<Box<Failure>> = Vec::new();
-    for seed in seeds {
-        match run(&Plan::draw(seed)) {
-            Ok(report) => total.add(&report),
-            Err(failure) => failures.push(failure),
-        }
-    }
+    let (total, failures) = run_all(first, Plan::draw, |seed| seed < first + count);
     println!("simulation: {total}");
     for failure in &failures {
         println!("seed {} at {:?}: {}", failure.seed, failure.at, failure.violation);
     }
-    if let Some(first) = failures.first() {
-        panic!("{first}");
-    }
-}
-
-#[test]
-fn what_was_found_once_is_not_found_again() {
-    for seed in ONCE_FOUND {
-        run(&Plan::draw(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+    if let Some(failure) = failures.first() {
+        panic!("{failure}");
     }
 }
 
@@ -62,7 +43,8 @@ fn without_faults_nobody_loses_a_lease() {
     for (seed, flavour) in (100..).zip(Flavour::ALL) {
         let report =
             run(&Plan::of(seed, flavour, Sabotage::None).without_faults()).unwrap_or_else(|f| panic!("{f}"));
-        assert!(report.counts.renewals > 100, "{flavour:?}: {report}");
+        let enough = if flavour == Flavour::Single { 20 } else { 100 };
+        assert!(report.counts.renewals > enough, "{flavour:?}: {report}");
         assert_eq!(report.counts.lost_by_silence, 0, "{flavour:?}");
     }
 }

@@ -6,7 +6,7 @@
 //! keys are never printed (SEC-07).
 
 pub mod connect;
-mod table;
+pub(crate) mod table;
 mod view;
 
 #[cfg(test)]
@@ -85,8 +85,25 @@ enum Action {
         #[arg(long)]
         pool: Option<String>,
     },
+    /// How pools stand: granted, closed and until when, free, leased.
+    Pools,
     /// Frontends and their sessions.
     Frontends,
+    /// Drains a frontend, or declares it down.
+    #[command(subcommand)]
+    Frontend(FrontendAction),
+    /// What reconciliation found: one address of two clients, two addresses of one binding.
+    Conflicts {
+        /// Only those of a higher number.
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        after: u64,
+    },
+    /// What the leader saw since it leads: states of relationships, operators' acts.
+    Events {
+        /// Only those of a higher number.
+        #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+        after: u64,
+    },
     /// Store nodes.
     Nodes,
     /// The network configuration.
@@ -138,6 +155,34 @@ impl From<StateFilter> for v1::LeaseState {
             StateFilter::Reset => Self::Reset,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+enum FrontendAction {
+    /// Have it hand everything back and leave its clients to its partners; until `undrain`.
+    Drain {
+        /// Its name.
+        frontend: String,
+    },
+    /// Let it serve again.
+    Undrain {
+        /// Its name.
+        frontend: String,
+    },
+    /// Say that it is down: its ranges open as soon as its last promises are over. If it lives and is only cut off, an
+    /// address may get two owners.
+    DeclareDown {
+        /// Its name.
+        frontend: String,
+        /// You have made sure that it does not run, or cannot reach any client.
+        #[arg(long, required = true)]
+        i_made_sure: bool,
+    },
+    /// Take that back, before anything followed from it.
+    WithdrawDown {
+        /// Its name.
+        frontend: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -258,6 +303,25 @@ async fn act(
             let views: Vec<_> = answer.frontends.iter().map(view::FrontendView::of).collect();
             print(command, &views, |views| table::frontends(views))
         }
+        Action::Frontend(action) => change_frontend(command, access, action).await,
+        Action::Pools => {
+            let request = v1::ListPoolsRequest { stale };
+            let answer = access.call(async |mut store| store.list_pools(request).await).await?;
+            let views = view::pools(&answer);
+            print(command, &views, |views| table::pools(views))
+        }
+        Action::Conflicts { after } => {
+            let request = v1::ListConflictsRequest { stale, after: *after };
+            let answer = access.call(async |mut store| store.list_conflicts(request).await).await?;
+            let views = view::conflicts(&answer);
+            print(command, &views, |views| table::conflicts(views))
+        }
+        Action::Events { after } => {
+            let request = v1::ListEventsRequest { after: *after };
+            let answer = access.call(async |mut store| store.list_events(request).await).await?;
+            let views = view::events(&answer);
+            print(command, &views, |views| table::events(views))
+        }
         Action::Nodes => {
             let request = v1::ListStoreNodesRequest {};
             let answer = access.call(async |mut store| store.list_store_nodes(request).await).await?;
@@ -275,6 +339,36 @@ async fn act(
             print(command, &view::AppliedView { version: answer.version, dry_run: *dry_run }, table::applied)
         }
     }
+}
+
+async fn change_frontend(
+    command: &AdminCommand,
+    access: &StoreAccess,
+    action: &FrontendAction,
+) -> Result<String, Failure> {
+    let (frontend, done, sessions) = match action {
+        FrontendAction::Drain { frontend } | FrontendAction::Undrain { frontend } => {
+            let on = matches!(action, FrontendAction::Drain { .. });
+            let request = v1::DrainFrontendRequest { frontend: frontend.clone(), on };
+            let answer = access.call(async |mut store| store.drain_frontend(request.clone()).await).await?;
+            let done = match (on, answer.changed) {
+                (true, true) => "draining",
+                (true, false) => "was draining already",
+                (false, true) => "serves again",
+                (false, false) => "was not draining",
+            };
+            (frontend, done, Vec::new())
+        }
+        FrontendAction::DeclareDown { frontend, .. } | FrontendAction::WithdrawDown { frontend } => {
+            let withdraw = matches!(action, FrontendAction::WithdrawDown { .. });
+            let request = v1::DeclareFrontendDownRequest { frontend: frontend.clone(), withdraw };
+            let answer =
+                access.call(async |mut store| store.declare_frontend_down(request.clone()).await).await?;
+            (frontend, if withdraw { "not down after all" } else { "declared down" }, answer.epochs)
+        }
+    };
+    let view = view::ActView { frontend: frontend.clone(), done: done.to_owned(), sessions };
+    print(command, &view, table::act)
 }
 
 async fn show_network(command: &AdminCommand, access: &StoreAccess) -> Result<String, Failure> {

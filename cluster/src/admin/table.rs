@@ -4,16 +4,22 @@
 //! can be piped.
 
 use comfy_table::{Table, presets};
+use leasehold_proto::time::span_words;
 
-use super::view::{AppliedView, FrontendView, LeaseView, NodeView, RangeView, StatusView};
+use super::view::{
+    ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, PoolView, RangeView,
+    StatusView,
+};
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+/// An empty table with these columns.
+pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table
 }
 
-fn text(table: &Table) -> String {
+/// A table as lines, without spaces at their ends.
+pub(crate) fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -23,16 +29,6 @@ fn yes(flag: bool) -> String {
 
 fn or_dash(text: Option<&String>) -> String {
     text.cloned().unwrap_or_else(|| "-".to_owned())
-}
-
-/// A span in its two largest units: `1h 3m`.
-pub(super) fn span_words(ms: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let Some(at) = UNITS.iter().position(|(_, factor)| ms >= *factor) else { return format!("{ms}ms") };
-    let (unit, factor) = UNITS[at];
-    let rest = UNITS.get(at + 1).map(|(unit, smaller)| (unit, ms % factor / smaller)).filter(|(_, n)| *n > 0);
-    let head = format!("{}{unit}", ms / factor);
-    rest.map_or_else(|| head.clone(), |(unit, n)| format!("{head} {n}{unit}"))
 }
 
 /// `for 1h 3m`, `for ever`, `over for 5m`.
@@ -67,9 +63,17 @@ pub(super) fn status(view: &StatusView) -> String {
     ] {
         facts.add_row([what.to_owned(), value]);
     }
+    if let Some(until) = view.grants_held_until_ms {
+        let held = match until {
+            u64::MAX => "until an operator overrides: a pool has unlimited autonomy or lifetimes".to_owned(),
+            until => format!("for another {}", span_words(until.saturating_sub(view.cluster_time_ms))),
+        };
+        facts.add_row(["grants held".to_owned(), format!("{held}; the cluster was founded anew")]);
+    }
     let mut out = text(&facts);
     if !view.relationships.is_empty() {
-        let mut relationships = table(["relationship", "state", "primary", "live", "secondary", "live"]);
+        let header = ["relationship", "state", "primary", "live", "secondary", "live", "since", "reason"];
+        let mut relationships = table(header);
         for r in &view.relationships {
             relationships.add_row([
                 r.name.clone(),
@@ -78,6 +82,8 @@ pub(super) fn status(view: &StatusView) -> String {
                 yes(r.primary_live),
                 or_dash(r.secondary.as_ref()),
                 r.secondary_live.map_or_else(|| "-".to_owned(), yes),
+                if r.since_ms == 0 { "-".to_owned() } else { ago(view.cluster_time_ms, r.since_ms) },
+                or_dash(r.reason.as_ref()),
             ]);
         }
         out.push_str("\n\n");
@@ -178,12 +184,17 @@ pub(super) fn frontends(views: &[FrontendView]) -> String {
         "sequence",
         "acked index",
         "network",
+        "links down",
     ]);
     for view in views {
-        let session = match (view.closed, view.current) {
-            (true, _) => "closed",
-            (false, true) => "current",
-            (false, false) => "superseded",
+        let session = match view {
+            FrontendView { closed: true, .. } => "closed",
+            FrontendView { declared_down: true, .. } => "declared down",
+            FrontendView { proven_gone: true, .. } => "proven gone",
+            FrontendView { current: false, .. } => "superseded",
+            FrontendView { ended: true, .. } => "ended",
+            FrontendView { draining: true, .. } => "draining",
+            _ => "current",
         };
         rows.add_row([
             view.name.clone(),
@@ -197,6 +208,7 @@ pub(super) fn frontends(views: &[FrontendView]) -> String {
             view.applied_sequence.to_string(),
             view.acked_index.to_string(),
             view.network_version.to_string(),
+            if view.links_down.is_empty() { "-".to_owned() } else { view.links_down.join("; ") },
         ]);
     }
     text(&rows)
@@ -223,4 +235,81 @@ pub(super) fn applied(view: &AppliedView) -> String {
     } else {
         format!("Network version {} is in force.", view.version)
     }
+}
+
+pub(super) fn conflicts(views: &[ConflictView]) -> String {
+    let mut rows =
+        table(["number", "found", "kind", "lease", "kept by", "lost by", "other lease", "frontend"]);
+    for view in views {
+        rows.add_row([
+            view.number.to_string(),
+            format!("{} ago", span_words(view.ago_ms)),
+            view.kind.clone(),
+            view.lease.clone(),
+            view.kept_duid.clone(),
+            or_dash(view.lost_duid.as_ref()),
+            or_dash(view.other_lease.as_ref()),
+            view.frontend.clone(),
+        ]);
+    }
+    text(&rows)
+}
+
+pub(super) fn events(views: &[EventView]) -> String {
+    let mut rows = table(["number", "when", "about", "what", "reason"]);
+    for view in views {
+        rows.add_row([
+            view.number.to_string(),
+            format!("{} ago", span_words(view.ago_ms)),
+            view.subject.clone(),
+            view.what.clone(),
+            view.reason.clone(),
+        ]);
+    }
+    text(&rows)
+}
+
+pub(super) fn act(view: &ActView) -> String {
+    let sessions: Vec<String> = view.sessions.iter().map(ToString::to_string).collect();
+    match sessions[..] {
+        [] => format!("{}: {}", view.frontend, view.done),
+        _ => format!("{}: {} (sessions {})", view.frontend, view.done, sessions.join(", ")),
+    }
+}
+
+pub(super) fn pools(views: &[PoolView]) -> String {
+    let header =
+        ["pool", "relationship", "addresses", "granted", "free", "closed", "closed until", "leases", ""];
+    let mut rows = table(header);
+    for view in views {
+        let span = |ms: Option<i64>| {
+            ms.map_or_else(
+                || "an operator acts".to_owned(),
+                |ms| format!("{} from now", span_words(ms.max(0).unsigned_abs())),
+            )
+        };
+        let until = match view.closed_for_ms {
+            None => "-".to_owned(),
+            Some((first, last)) if first == last => span(last),
+            Some((first, last)) => format!("{} to {}", span(first), span(last)),
+        };
+        let leases: Vec<String> =
+            view.leases.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let notes: Vec<&str> = [(view.retired, "retired"), (view.shrinking, "shrinking")]
+            .into_iter()
+            .filter_map(|(is, word)| is.then_some(word))
+            .collect();
+        rows.add_row([
+            view.pool.clone(),
+            or_dash(view.relationship.as_ref()),
+            view.slots.clone(),
+            view.granted.clone(),
+            view.free.clone(),
+            view.closed.clone(),
+            until,
+            if leases.is_empty() { "none".to_owned() } else { leases.join(", ") },
+            notes.join(", "),
+        ]);
+    }
+    text(&rows)
 }

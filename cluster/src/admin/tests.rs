@@ -125,6 +125,99 @@ impl Admin for Node {
         self.applied.lock().unwrap().push(request.into_inner());
         Ok(Response::new(v1::ApplyNetworkAnswer { version: 3 }))
     }
+
+    async fn declare_frontend_down(
+        &self,
+        request: Request<v1::DeclareFrontendDownRequest>,
+    ) -> Result<Response<v1::DeclareFrontendDownAnswer>, Status> {
+        match request.into_inner() {
+            v1::DeclareFrontendDownRequest { frontend, withdraw: false } if frontend == "fe-a" => {
+                Err(Status::failed_precondition("`fe-a` is being heard"))
+            }
+            _ => Ok(Response::new(v1::DeclareFrontendDownAnswer { epochs: vec![7, 9] })),
+        }
+    }
+
+    async fn drain_frontend(
+        &self,
+        request: Request<v1::DrainFrontendRequest>,
+    ) -> Result<Response<v1::DrainFrontendAnswer>, Status> {
+        Ok(Response::new(v1::DrainFrontendAnswer { changed: request.into_inner().on }))
+    }
+
+    async fn list_conflicts(
+        &self,
+        request: Request<v1::ListConflictsRequest>,
+    ) -> Result<Response<v1::ListConflictsAnswer>, Status> {
+        let prefix = |last| {
+            Some(v1::Prefix {
+                address: vec![0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last],
+                length_bits: 128,
+            })
+        };
+        let all = [
+            v1::ConflictInfo {
+                number: 4,
+                at_ms: 940_000,
+                kind: "two-clients".into(),
+                prefix: prefix(1),
+                kept_duid: vec![0, 1],
+                lost_duid: vec![0, 2],
+                frontend: "fe-a".into(),
+                lost_valid_until_ms: 2_000_000,
+                ..Default::default()
+            },
+            v1::ConflictInfo {
+                number: 5,
+                at_ms: 1_000_000,
+                kind: "two-addresses".into(),
+                prefix: prefix(2),
+                other_prefix: prefix(3),
+                kept_duid: vec![0, 1],
+                frontend: "fe-b".into(),
+                ..Default::default()
+            },
+        ];
+        let after = request.into_inner().after;
+        let conflicts = all.into_iter().filter(|c| c.number > after).collect();
+        Ok(Response::new(v1::ListConflictsAnswer { conflicts, cluster_time_ms: 1_000_000 }))
+    }
+
+    async fn list_pools(
+        &self,
+        _: Request<v1::ListPoolsRequest>,
+    ) -> Result<Response<v1::ListPoolsAnswer>, Status> {
+        let octets = |count: u128| count.to_be_bytes().to_vec();
+        let pool = v1::PoolInfo {
+            name: "lan-na".into(),
+            id: 7,
+            relationship: "main".into(),
+            slots: octets(1 << 64),
+            granted: octets(512),
+            closed: octets(256),
+            free: octets((1 << 64) - 768),
+            closed_first_ms: 3_601_000,
+            closed_last_ms: u64::MAX,
+            shrinking: true,
+            leases: vec![v1::StateCount { state: 1, count: 40 }],
+            ..Default::default()
+        };
+        Ok(Response::new(v1::ListPoolsAnswer { pools: vec![pool], cluster_time_ms: 1_000 }))
+    }
+
+    async fn list_events(
+        &self,
+        _: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsAnswer>, Status> {
+        let event = v1::EventInfo {
+            number: 1,
+            at_ms: 1_000,
+            subject: "pair".into(),
+            what: "COMMUNICATIONS-INTERRUPTED".into(),
+            reason: "fe-b is not heard".into(),
+        };
+        Ok(Response::new(v1::ListEventsAnswer { events: vec![event], cluster_time_ms: 62_000 }))
+    }
 }
 
 async fn serve(node: Node) -> SocketAddr {
@@ -230,6 +323,61 @@ async fn leases_are_streamed_and_printed() {
     );
 }
 
+fn words(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[tokio::test]
+async fn fo_704_declaring_down_asks_for_care_and_says_which_sessions_ended() {
+    let store = serve(Node::default()).await.to_string();
+    let line = ["admin", "--insecure-loopback", "--store", &store, "frontend", "declare-down", "fe-b"];
+    assert!(Line::try_parse_from(line).is_err(), "--i-made-sure is needed");
+    let said = admin(&["--store", &store, "frontend", "declare-down", "fe-b", "--i-made-sure"], None).await;
+    assert_eq!(said.unwrap(), "fe-b: declared down (sessions 7, 9)");
+    let refused =
+        admin(&["--store", &store, "frontend", "declare-down", "fe-a", "--i-made-sure"], None).await;
+    assert_eq!(refused.unwrap_err().kind, ExitKind::Refused);
+    let said = admin(&["--store", &store, "frontend", "withdraw-down", "fe-a"], None).await.unwrap();
+    assert_eq!(said, "fe-a: not down after all (sessions 7, 9)");
+    let said = admin(&["--store", &store, "frontend", "drain", "fe-a"], None).await.unwrap();
+    assert_eq!(said, "fe-a: draining");
+    let said = admin(&["--store", &store, "frontend", "undrain", "fe-a"], None).await.unwrap();
+    assert_eq!(said, "fe-a: was not draining");
+}
+
+#[tokio::test]
+async fn pools_show_what_is_granted_closed_and_until_when_free_and_leased() {
+    let store = serve(Node::default()).await.to_string();
+    let said = admin(&["--store", &store, "pools"], None).await.unwrap();
+    assert_eq!(
+        words(&said)[1],
+        "lan-na main 18446744073709551616 512 18446744073709550848 256 1h from now to an operator acts 40 ACTIVE shrinking"
+    );
+    let json = admin(&["--store", &store, "--output", "json", "pools"], None).await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["closed_for_ms"][0], 3_600_000);
+    assert!(json[0]["closed_for_ms"][1].is_null());
+}
+
+#[tokio::test]
+async fn fo_810_conflicts_and_events_are_listed() {
+    let store = serve(Node::default()).await.to_string();
+    let said = admin(&["--store", &store, "conflicts"], None).await.unwrap();
+    assert_eq!(
+        words(&said)[1..],
+        [
+            "4 1m ago two-clients 2001:db8::1 0001 0002 - fe-a",
+            "5 0ms ago two-addresses 2001:db8::2 0001 - 2001:db8::3 fe-b"
+        ]
+    );
+    let json =
+        admin(&["--store", &store, "--output", "json", "conflicts", "--after", "4"], None).await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json[0]["number"].as_u64(), json[0]["lost_duid"].is_null()), (Some(5), true));
+    let said = admin(&["--store", &store, "events"], None).await.unwrap();
+    assert_eq!(words(&said)[1], "1 1m 1s ago pair COMMUNICATIONS-INTERRUPTED fe-b is not heard");
+}
+
 #[test]
 fn sec_07_keys_are_not_printed_and_client_text_is_escaped() {
     let lease = view::LeaseView::of(&info());
@@ -242,18 +390,4 @@ fn sec_07_keys_are_not_printed_and_client_text_is_escaped() {
     assert!(json.contains("\"duid\":\"00011b5b\",\"ia\":\"na\",\"iaid\":7"), "{json}");
     assert!(json.contains("\"valid_for_ms\":3780000") && json.contains("\"acked_until_ms\":null"), "{json}");
     assert!(people.contains("preferred 1m 30s, valid infinite"), "{people}");
-}
-
-#[test]
-fn spans_are_told_in_two_units() {
-    for (ms, words) in [
-        (0, "0ms"),
-        (999, "999ms"),
-        (61_000, "1m 1s"),
-        (3_600_000, "1h"),
-        (3_780_000, "1h 3m"),
-        (90_061_000, "1d 1h"),
-    ] {
-        assert_eq!(table::span_words(ms), words);
-    }
 }

@@ -22,6 +22,8 @@ pub(super) struct StatusView {
     pub(super) applied_index: u64,
     pub(super) cluster_time_ms: u64,
     pub(super) incarnation: u32,
+    /// Founded anew from an old cluster: no range is granted before this.
+    pub(super) grants_held_until_ms: Option<u64>,
     pub(super) network_version: u64,
     pub(super) leases: BTreeMap<String, u64>,
     pub(super) relationships: Vec<RelationshipView>,
@@ -32,6 +34,8 @@ pub(super) struct StatusView {
 pub(super) struct RelationshipView {
     pub(super) name: String,
     pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) since_ms: u64,
     pub(super) primary: String,
     pub(super) primary_live: bool,
     pub(super) secondary: Option<String>,
@@ -44,6 +48,8 @@ impl StatusView {
         let relationships = answer.relationships.iter().map(|r| RelationshipView {
             name: r.name.clone(),
             state: r.state.clone(),
+            reason: some(&r.reason),
+            since_ms: r.since_ms,
             primary: r.primary.clone(),
             primary_live: r.primary_live,
             secondary: some(&r.secondary),
@@ -57,6 +63,8 @@ impl StatusView {
             applied_index: answer.applied_index,
             cluster_time_ms: answer.cluster_time_ms,
             incarnation: answer.incarnation,
+            grants_held_until_ms: (answer.grants_held_until_ms > answer.cluster_time_ms)
+                .then_some(answer.grants_held_until_ms),
             network_version: answer.network_version,
             leases: leases.collect(),
             relationships: relationships.collect(),
@@ -165,6 +173,11 @@ pub(super) struct FrontendView {
     pub(super) current: bool,
     pub(super) live: bool,
     pub(super) closed: bool,
+    pub(super) draining: bool,
+    pub(super) declared_down: bool,
+    pub(super) proven_gone: bool,
+    pub(super) ended: bool,
+    pub(super) links_down: Vec<String>,
     pub(super) extended_ms_ago: u64,
     pub(super) acked_index: u64,
     pub(super) applied_sequence: u64,
@@ -182,6 +195,11 @@ impl FrontendView {
             current: info.current,
             live: info.live,
             closed: info.closed,
+            draining: info.draining,
+            declared_down: info.declared_down,
+            proven_gone: info.proven_gone,
+            ended: info.ended,
+            links_down: info.links_down.clone(),
             extended_ms_ago: info.extended_ms_ago,
             acked_index: info.acked_index,
             applied_sequence: info.applied_sequence,
@@ -215,6 +233,111 @@ impl NodeView {
             matched_index: info.matched_index,
         }
     }
+}
+
+/// One pool generation. Counts are of addresses or delegated prefixes; decimal text, since a pool may have 2^64.
+#[derive(Debug, Serialize)]
+pub(super) struct PoolView {
+    pub(super) pool: String,
+    pub(super) id: u32,
+    pub(super) relationship: Option<String>,
+    pub(super) retired: bool,
+    pub(super) shrinking: bool,
+    pub(super) slots: String,
+    pub(super) granted: String,
+    pub(super) closed: String,
+    pub(super) free: String,
+    /// Until the first and the last closed range open; `null` for never without an operator.
+    pub(super) closed_for_ms: Option<(Option<i64>, Option<i64>)>,
+    pub(super) leases: BTreeMap<String, u64>,
+}
+
+/// Pools, by name.
+pub(super) fn pools(answer: &v1::ListPoolsAnswer) -> Vec<PoolView> {
+    let count = |octets: &[u8]| {
+        <[u8; 16]>::try_from(octets).map_or_else(|_| hex(octets), |o| u128::from_be_bytes(o).to_string())
+    };
+    let until = |ms| moment(ms).map(|at| difference(at, answer.cluster_time_ms));
+    let view = |info: &v1::PoolInfo| PoolView {
+        pool: info.name.clone(),
+        id: info.id,
+        relationship: some(&info.relationship),
+        retired: info.retired,
+        shrinking: info.shrinking,
+        slots: count(&info.slots),
+        granted: count(&info.granted),
+        closed: count(&info.closed),
+        free: count(&info.free),
+        closed_for_ms: (info.closed_first_ms > 0)
+            .then(|| (until(info.closed_first_ms), until(info.closed_last_ms))),
+        leases: info.leases.iter().map(|entry| (state_name(entry.state), entry.count)).collect(),
+    };
+    answer.pools.iter().map(view).collect()
+}
+
+/// One conflict that reconciliation found.
+#[derive(Debug, Serialize)]
+pub(super) struct ConflictView {
+    pub(super) number: u64,
+    pub(super) at_ms: u64,
+    pub(super) ago_ms: u64,
+    pub(super) kind: String,
+    pub(super) lease: String,
+    pub(super) other_lease: Option<String>,
+    pub(super) kept_duid: String,
+    pub(super) lost_duid: Option<String>,
+    pub(super) lost_valid_until_ms: Option<u64>,
+    pub(super) frontend: String,
+}
+
+/// Conflicts, oldest first.
+pub(super) fn conflicts(answer: &v1::ListConflictsAnswer) -> Vec<ConflictView> {
+    let view = |info: &v1::ConflictInfo| ConflictView {
+        number: info.number,
+        at_ms: info.at_ms,
+        ago_ms: answer.cluster_time_ms.saturating_sub(info.at_ms),
+        kind: info.kind.clone(),
+        lease: info.prefix.as_ref().map(prefix_text).unwrap_or_default(),
+        other_lease: info.other_prefix.as_ref().map(prefix_text),
+        kept_duid: hex(&info.kept_duid),
+        lost_duid: (!info.lost_duid.is_empty()).then(|| hex(&info.lost_duid)),
+        lost_valid_until_ms: moment(info.lost_valid_until_ms).filter(|_| !info.lost_duid.is_empty()),
+        frontend: info.frontend.clone(),
+    };
+    answer.conflicts.iter().map(view).collect()
+}
+
+/// One thing that the leader saw.
+#[derive(Debug, Serialize)]
+pub(super) struct EventView {
+    pub(super) number: u64,
+    pub(super) at_ms: u64,
+    pub(super) ago_ms: u64,
+    pub(super) subject: String,
+    pub(super) what: String,
+    pub(super) reason: String,
+}
+
+/// Events, oldest first.
+pub(super) fn events(answer: &v1::ListEventsAnswer) -> Vec<EventView> {
+    let view = |info: &v1::EventInfo| EventView {
+        number: info.number,
+        at_ms: info.at_ms,
+        ago_ms: answer.cluster_time_ms.saturating_sub(info.at_ms),
+        subject: info.subject.clone(),
+        what: info.what.clone(),
+        reason: info.reason.clone(),
+    };
+    answer.events.iter().map(view).collect()
+}
+
+/// The outcome of an act about a frontend.
+#[derive(Debug, Serialize)]
+pub(super) struct ActView {
+    pub(super) frontend: String,
+    pub(super) done: String,
+    /// Epochs of the sessions concerned.
+    pub(super) sessions: Vec<u64>,
 }
 
 /// The outcome of `network apply`.

@@ -2,21 +2,23 @@
 //!
 //! Owns the runs and their medians. Refuses to compare with anything: the figures hold for this machine at this hour.
 //! Each run takes new clients; the first part is four-message exchanges, the second renewals without a pause by the
-//! clients of the first. CPU time is what the kernel charged to each process (user and system, all threads).
+//! clients of the first. [`avalanche`] is another bench, with clients that all come at once. CPU time is what the kernel charged to each process (user and system, all threads).
+
+mod avalanche;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::config::parse_span;
 use crate::exit::{ExitKind, Failure};
 use crate::load::client::Behaviour;
 use crate::load::cpu::{CpuTime, cpu_time};
 use crate::load::{Plan, Report, Run};
-use crate::local::{LocalCluster, LocalError, Options};
+use crate::local::{Layout, LocalCluster, LocalError, Options};
 
 const LINK_ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xbe, 0, 0, 0, 0, 1);
 
@@ -40,7 +42,10 @@ pools = ["addresses"]
 
 /// Arguments of `leasehold bench`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchCommand {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Runs, of whose figures the medians are printed.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
@@ -53,6 +58,13 @@ pub struct BenchCommand {
     /// Clients of the renewals.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     renewing_clients: u32,
+}
+
+/// What is measured instead.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// A whole network comes back at once, with the priorities of an overload and without.
+    Avalanche(avalanche::AvalancheCommand),
 }
 
 /// One part of one run.
@@ -69,11 +81,11 @@ struct Part {
 /// # Errors
 /// What stood in the way, or a wrong answer seen.
 pub fn run(command: &BenchCommand) -> Result<(), Failure> {
-    let folder = tempfile::Builder::new()
-        .prefix("leasehold-bench-")
-        .tempdir()
-        .map_err(|e| Failure::new(ExitKind::Other, format!("a temporary folder: {e}")))?;
-    let mut cluster = bring_up(folder.path())?;
+    if let Some(Other::Avalanche(command)) = &command.other {
+        return avalanche::run(command);
+    }
+    let folder = folder()?;
+    let mut cluster = start_cluster(folder.path(), &["fe-a"], NETWORK, |_| Ok(()))?;
     let mut new_leases = Vec::new();
     let mut renewals = Vec::new();
     for number in 1..=command.runs {
@@ -101,17 +113,31 @@ pub fn run(command: &BenchCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-fn bring_up(folder: &std::path::Path) -> Result<LocalCluster, Failure> {
+fn folder() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("leasehold-bench-")
+        .tempdir()
+        .map_err(|e| Failure::new(ExitKind::Other, format!("a temporary folder: {e}")))
+}
+
+/// A cluster that serves; `change` may change its files before anything is started.
+fn start_cluster(
+    folder: &std::path::Path,
+    frontends: &[&str],
+    network_text: &str,
+    change: impl FnOnce(&Layout) -> Result<(), Failure>,
+) -> Result<LocalCluster, Failure> {
     let binary = std::env::current_exe()
         .map_err(|e| Failure::new(ExitKind::Other, format!("where this program lies is unknown: {e}")))?;
-    let options =
-        Options { folder: folder.to_owned(), binary, stores: 3, frontends: vec!["fe-a".to_owned()] };
+    let names = frontends.iter().map(|name| (*name).to_owned()).collect();
+    let options = Options { folder: folder.to_owned(), binary, stores: 3, frontends: names };
     let mut cluster = LocalCluster::lay_out(options)?;
+    change(cluster.layout())?;
     cluster.start_all()?;
     let network = folder.join("network.toml");
-    cluster.layout().write(&network, NETWORK).map_err(LocalError::from)?;
+    cluster.layout().write(&network, network_text).map_err(LocalError::from)?;
     cluster.apply_network(&network)?;
-    cluster.wait_serving(&["fe-a"])?;
+    cluster.wait_serving(frontends)?;
     Ok(cluster)
 }
 
@@ -154,10 +180,7 @@ fn measure(
     let before = cpu_times(cluster)?;
     let report = Run::start(plan.clone())?.join()?.report;
     // What the store has not taken yet belongs to these exchanges, too.
-    cluster.wait_until("an idle frontend", Duration::from_secs(60), |cluster| {
-        let dirty: u64 = cluster.frontends().map_err(|e| e.to_string())?.iter().map(|f| f.dirty_leases).sum();
-        if dirty == 0 { Ok(Some(())) } else { Err(format!("{dirty} leases are dirty")) }
-    })?;
+    wait_clean(cluster)?;
     let after = cpu_times(cluster)?;
     if !report.passed {
         return Err(Failure::new(ExitKind::Judged, report));
@@ -172,6 +195,14 @@ fn measure(
         })
         .collect();
     Ok(Part { per_second: as_f64(count) / report.seconds, p50_us, p99_us, cpu_us })
+}
+
+/// Waits until the store has taken everything.
+fn wait_clean(cluster: &mut LocalCluster) -> Result<(), LocalError> {
+    cluster.wait_until("an idle frontend", Duration::from_secs(60), |cluster| {
+        let dirty: u64 = cluster.frontends().map_err(|e| e.to_string())?.iter().map(|f| f.dirty_leases).sum();
+        if dirty == 0 { Ok(Some(())) } else { Err(format!("{dirty} leases are dirty")) }
+    })
 }
 
 fn cpu_times(cluster: &LocalCluster) -> Result<Vec<(String, CpuTime)>, Failure> {

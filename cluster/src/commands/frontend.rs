@@ -1,7 +1,7 @@
 //! `leasehold frontend -c FILE`.
 
 use leasehold_frontend::process::{
-    FrontendConfig as Process, FrontendInterface, FrontendProcess, StartError,
+    FrontendConfig as Process, FrontendInterface, FrontendProcess, Overload, StartError,
 };
 use leasehold_frontend::session::StoreAddress;
 
@@ -51,7 +51,13 @@ fn process(config: &FrontendConfig) -> Result<Process, Failure> {
         listen: config.listen,
         interfaces: interfaces.collect(),
         security,
+        status_socket: config.status_socket.clone(),
+        lock_file: config.lock_file.clone(),
         hash_key: None,
+        overload: Overload {
+            priorities: config.overload.priorities,
+            receive_buffer_len: config.overload.receive_buffer_len,
+        },
     })
 }
 

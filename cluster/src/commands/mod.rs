@@ -1,12 +1,14 @@
-//! The long-running commands: a store node, a frontend.
+//! The long-running commands: a store node, a frontend; and asking a frontend how it stands.
 //!
 //! Owns the way from a configuration file to a running process and its end: logging, signals, exit code. Refuses to
 //! know what runs inside: `leasehold_store` and `leasehold_frontend` do.
 
 pub mod frontend;
+pub mod frontend_status;
 mod logging;
 mod signals;
 pub mod store;
+pub mod store_export;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 //! [`FrontendConfig`], or every error in it. Source: RFC 9915 §7.2 (port 547).
 
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use leasehold_proto::words::FrontendId;
 use serde::Serialize;
@@ -22,6 +22,9 @@ const SERVER_PORT: u16 = 547;
 /// Longest name of a network interface, in bytes (IFNAMSIZ less its end mark).
 const INTERFACE_NAME_MAX: usize = 15;
 
+/// Longest path of a Unix socket, in bytes (`sun_path` less its end mark).
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
+
 /// An interface that the frontend listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontendInterface {
@@ -31,6 +34,23 @@ pub struct FrontendInterface {
     pub link: Option<String>,
     /// Relays may multicast to servers there: it joins ff05::1:3.
     pub relays: bool,
+}
+
+/// Bytes of receive buffer asked for when the file does not say.
+const RECEIVE_BUFFER_LEN: usize = leasehold_frontend::io::socket::RECEIVE_BUFFER_LEN;
+
+/// Bounds on what the file may ask for: a batch of ordinary datagrams, and what the kernel can count.
+const RECEIVE_BUFFER_LEN_MIN: u64 = 64 << 10;
+const RECEIVE_BUFFER_LEN_MAX: u64 = 1 << 30;
+
+/// What happens when more comes in than can be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverloadConfig {
+    /// Renew and Rebind go before Request, Request before Solicit, and relays take turns. A switch for diagnosis and
+    /// comparison: off, messages are answered in the order of arrival.
+    pub priorities: bool,
+    /// Bytes of receive buffer to ask the kernel for.
+    pub receive_buffer_len: usize,
 }
 
 /// A checked configuration of a frontend.
@@ -44,8 +64,14 @@ pub struct FrontendConfig {
     pub store: Vec<String>,
     /// Where DHCPv6 is served. `[::]:547` for real service; a certain address hears what is sent to it alone.
     pub listen: SocketAddrV6,
+    /// Where `leasehold frontend-status` asks; nowhere when left out.
+    pub status_socket: Option<PathBuf>,
+    /// Locked while the frontend runs, so that a restarted one proves its predecessor gone; no proof when left out.
+    pub lock_file: Option<PathBuf>,
     /// Interfaces listened on; none when only relays' unicast is served.
     pub interfaces: Vec<FrontendInterface>,
+    /// What happens when more comes in than can be answered.
+    pub overload: OverloadConfig,
     /// How connections to the store are protected.
     pub security: SecurityConfig,
     /// Logging.
@@ -82,12 +108,18 @@ impl FrontendConfig {
                 store: &self.store,
                 listen_address: *self.listen.ip(),
                 listen_port: self.listen.port(),
+                status_socket: self.status_socket.as_deref(),
+                lock_file: self.lock_file.as_deref(),
             },
             interface: self
                 .interfaces
                 .iter()
                 .map(|i| InterfaceText { name: &i.name, link: i.link.as_deref(), relays: i.relays })
                 .collect(),
+            overload: OverloadText {
+                priorities: self.overload.priorities,
+                receive_buffer_bytes: self.overload.receive_buffer_len,
+            },
             log: self.log,
             tls,
         })
@@ -117,6 +149,11 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         text.parse::<Ipv6Addr>()
             .map_err(|_| format!("`{text}` is not an IPv6 address; leave it out to serve all"))
     });
+    let lock_file = frontend.parsed("lock_file", |text| match text {
+        "" => Err("is empty: name a file, or leave it out".to_owned()),
+        text => Ok(problems.source.resolve(text)),
+    });
+    let status_socket = frontend.parsed("status_socket", |text| socket_path(problems.source, text));
     frontend.done();
 
     let interfaces = read_interfaces(&mut root);
@@ -132,6 +169,7 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
     let security = read_security(&mut root, problems.source, &addresses, |at, field, message| {
         problems.add(at, field, message);
     });
+    let overload = read_overload(&mut root);
     let log = read_log(&mut root);
     root.done();
     let port = port.and_then(|port| u16::try_from(port.value).ok()).unwrap_or(SERVER_PORT);
@@ -140,10 +178,40 @@ fn read<'d>(mut root: Table<'d>, problems: &'d Problems<'d>) -> Option<FrontendC
         cluster: cluster?.value,
         store: store.into_iter().map(|address| address.value).collect(),
         listen: SocketAddrV6::new(address.map_or(Ipv6Addr::UNSPECIFIED, |a| a.value), port, 0, 0),
+        status_socket: status_socket.map(|path| path.value),
+        lock_file: lock_file.map(|path| path.value),
         interfaces,
+        overload,
         security: security?,
         log,
     })
+}
+
+fn socket_path(source: &Source, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("is empty: name a file, or leave it out".to_owned());
+    }
+    let path = source.resolve(text);
+    let len = path.as_os_str().len();
+    if len > SOCKET_PATH_MAX {
+        let path = path.display();
+        return Err(format!("`{path}` has {len} bytes, and a socket's path no more than {SOCKET_PATH_MAX}"));
+    }
+    Ok(path)
+}
+
+fn read_overload(root: &mut Table<'_>) -> OverloadConfig {
+    let mut config = OverloadConfig { priorities: true, receive_buffer_len: RECEIVE_BUFFER_LEN };
+    let Some(mut table) = root.table("overload") else { return config };
+    if let Some(priorities) = table.bool("priorities") {
+        config.priorities = priorities.value;
+    }
+    let buffer = table.number("receive_buffer_bytes", RECEIVE_BUFFER_LEN_MIN, RECEIVE_BUFFER_LEN_MAX);
+    if let Some(len) = buffer.and_then(|len| usize::try_from(len.value).ok()) {
+        config.receive_buffer_len = len;
+    }
+    table.done();
+    config
 }
 
 fn read_interfaces(root: &mut Table<'_>) -> Vec<FrontendInterface> {
@@ -183,6 +251,7 @@ struct FrontendText<'c> {
     frontend: FrontendTableText<'c>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     interface: Vec<InterfaceText<'c>>,
+    overload: OverloadText,
     log: LogConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<TlsText<'c>>,
@@ -195,6 +264,16 @@ struct FrontendTableText<'c> {
     store: &'c [String],
     listen_address: Ipv6Addr,
     listen_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_socket: Option<&'c Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lock_file: Option<&'c Path>,
+}
+
+#[derive(Serialize)]
+struct OverloadText {
+    priorities: bool,
+    receive_buffer_bytes: usize,
 }
 
 #[derive(Serialize)]

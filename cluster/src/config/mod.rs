@@ -27,6 +27,7 @@ pub use admin::AdminProfile;
 pub(crate) use common::is_loopback;
 pub use common::{LogConfig, LogFormat, LogLevel, SecurityConfig};
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use frontend::SOCKET_PATH_MAX;
 pub use frontend::{FrontendConfig, FrontendInterface};
 pub use network::NetworkConfig;
 pub use network_text::{network_json, network_toml};
@@ -127,7 +128,7 @@ const KIND_KEYS: [(&[&str], Kind); 4] = [
     (&["store"], Kind::Store),
     (&["frontend"], Kind::Frontend),
     (&["admin"], Kind::Admin),
-    (&["link", "pool", "relationship"], Kind::Network),
+    (&["link", "pool", "relationship", "auto"], Kind::Network),
 ];
 
 fn kind(source: &Source) -> Result<Kind, ConfigErrors> {

@@ -91,6 +91,7 @@ struct Form {
     links: Vec<Places>,
     pools: Vec<Places>,
     relationships: Vec<Places>,
+    auto: Option<Places>,
     /// Something is missing or unreadable: checking further would complain about what was not read.
     incomplete: bool,
 }
@@ -121,10 +122,17 @@ impl Form {
         for table in root.tables("relationship") {
             self.read_relationship(table);
         }
-        for (list, key) in [(self.links.len(), "link"), (self.relationships.len(), "relationship")] {
-            if list == 0 && !root.has(key) {
-                root.missing(key, &format!("a network has at least one: write [[{key}]]"));
-            }
+        if let Some(table) = root.table("auto") {
+            self.read_auto(table);
+        }
+        if self.links.is_empty() && !root.has("link") {
+            root.missing("link", "a network has at least one: write [[link]]");
+        }
+        if self.relationships.is_empty() && self.auto.is_none() && !root.has("relationship") {
+            root.missing(
+                "relationship",
+                "a network has at least one: write [[relationship]], or [auto] to leave them to the store",
+            );
         }
         root.done();
     }
@@ -261,16 +269,7 @@ impl Form {
         let primary = self.name(&mut table, "primary", "name the frontend that is the primary");
         let secondary = table.string("secondary").map(|s| s.value).unwrap_or_default();
         let pools = table.list("pools", |text| Ok(text.to_owned()));
-        let buckets = table.parsed("buckets", |text| match text {
-            "hot-standby" => Ok(v1::BucketMode::HotStandby),
-            "load-balancing" => Ok(v1::BucketMode::LoadBalancing),
-            _ => Err(format!("`{text}` is neither `hot-standby` nor `load-balancing`")),
-        });
-        let answering = table.parsed("answering", |text| match text {
-            "buckets" => Ok(v1::Answering::Buckets),
-            "any" => Ok(v1::Answering::Any),
-            _ => Err(format!("`{text}` is neither `buckets` nor `any`")),
-        });
+        let (buckets, answering) = (buckets(&mut table), answering(&mut table));
         let takeover_after_ms = millis(&mut table, "takeover_after");
         table.done();
         self.relationships.push(places);
@@ -281,8 +280,26 @@ impl Form {
             primary,
             secondary,
             pools: pools.into_iter().map(|pool| pool.value).collect(),
-            buckets: buckets.map_or(0, |b| b.value.into()),
-            answering: answering.map_or(0, |a| a.value.into()),
+            buckets,
+            answering,
+            takeover_after_ms,
+        });
+    }
+
+    /// Relationships left to the store.
+    fn read_auto(&mut self, mut table: Table<'_>) {
+        let fields = ["frontends", "shards", "buckets", "answering", "takeover_after"];
+        self.auto = Some(Places::of(&table, &fields));
+        let frontends = table.list("frontends", |text| Ok(text.to_owned()));
+        let shards = table.number("shards", 2, 16).map_or(0, |n| narrow(n.value));
+        let (buckets, answering) = (buckets(&mut table), answering(&mut table));
+        let takeover_after_ms = millis(&mut table, "takeover_after");
+        table.done();
+        self.wire.auto = Some(v1::Auto {
+            frontends: frontends.into_iter().map(|name| name.value).collect(),
+            shards,
+            buckets,
+            answering,
             takeover_after_ms,
         });
     }
@@ -316,6 +333,7 @@ impl Form {
             Item::Link(i) => self.links.get(i),
             Item::Pool(i) => self.pools.get(i),
             Item::Relationship(i) => self.relationships.get(i),
+            Item::Auto => self.auto.as_ref(),
         };
         let places = places.unwrap_or(&self.global);
         let at = places.fields.get(error.field).copied().unwrap_or(places.at);
@@ -331,6 +349,26 @@ fn read_options(mut table: Table<'_>) -> v1::DhcpOptions {
         dns_servers: dns_servers.into_iter().map(|server| server.value.to_be_bytes().to_vec()).collect(),
         domain_search: domain_search.into_iter().map(|name| name.value).collect(),
     }
+}
+
+/// Absent is 0, for the defaults to fill.
+fn buckets(table: &mut Table<'_>) -> i32 {
+    let parsed = table.parsed("buckets", |text| match text {
+        "hot-standby" => Ok(v1::BucketMode::HotStandby),
+        "load-balancing" => Ok(v1::BucketMode::LoadBalancing),
+        _ => Err(format!("`{text}` is neither `hot-standby` nor `load-balancing`")),
+    });
+    parsed.map_or(0, |mode| mode.value.into())
+}
+
+/// Absent is 0, for the defaults to fill.
+fn answering(table: &mut Table<'_>) -> i32 {
+    let parsed = table.parsed("answering", |text| match text {
+        "buckets" => Ok(v1::Answering::Buckets),
+        "any" => Ok(v1::Answering::Any),
+        _ => Err(format!("`{text}` is neither `buckets` nor `any`")),
+    });
+    parsed.map_or(0, |answering| answering.value.into())
 }
 
 fn narrow(number: u64) -> u32 {

@@ -51,7 +51,19 @@ struct NetworkText {
     link: Vec<LinkText>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pool: Vec<PoolText>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     relationship: Vec<RelationshipText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto: Option<AutoText>,
+}
+
+#[derive(Serialize)]
+struct AutoText {
+    frontends: Vec<String>,
+    shards: u32,
+    buckets: &'static str,
+    answering: &'static str,
+    takeover_after: String,
 }
 
 #[derive(Serialize)]
@@ -157,18 +169,27 @@ fn text(network: &Network) -> NetworkText {
                     .filter_map(|id| network.pool(*id))
                     .map(|pool| pool.name.clone())
                     .collect(),
-                buckets: match r.buckets {
-                    BucketMode::HotStandby => "hot-standby",
-                    BucketMode::LoadBalancing => "load-balancing",
-                },
-                answering: match r.answering {
-                    Answering::Buckets => "buckets",
-                    Answering::Any => "any",
-                },
+                buckets: buckets_text(r.buckets == BucketMode::LoadBalancing),
+                answering: answering_text(r.answering == Answering::Any),
                 takeover_after: millis(r.takeover_after_ms),
             })
             .collect(),
+        auto: wire.auto.as_ref().map(|auto| AutoText {
+            frontends: auto.frontends.clone(),
+            shards: auto.shards,
+            buckets: buckets_text(auto.buckets() == v1::BucketMode::LoadBalancing),
+            answering: answering_text(auto.answering() == v1::Answering::Any),
+            takeover_after: millis(auto.takeover_after_ms),
+        }),
     }
+}
+
+fn buckets_text(is_balancing: bool) -> &'static str {
+    if is_balancing { "load-balancing" } else { "hot-standby" }
+}
+
+fn answering_text(is_any: bool) -> &'static str {
+    if is_any { "any" } else { "buckets" }
 }
 
 fn pool_text(network: &Network, pool: &leasehold_proto::pool::Pool) -> PoolText {

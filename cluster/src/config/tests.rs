@@ -164,6 +164,8 @@ insecure_loopback = true
 name = "fe-a"
 cluster = "demo"
 store = ["127.0.0.1:7001", "localhost:7002"]
+status_socket = "fe-a.sock"
+lock_file = "/run/leasehold/fe-a.lock"
 [[interface]]
 name = "eth0"
 link = "lan"
@@ -181,6 +183,8 @@ cluster = "demo"
 store = ["127.0.0.1:7001", "localhost:7002"]
 listen_address = "::"
 listen_port = 547
+status_socket = "etc/fe-a.sock"
+lock_file = "/run/leasehold/fe-a.lock"
 
 [[interface]]
 name = "eth0"
@@ -191,10 +195,27 @@ relays = false
 name = "eth1"
 relays = true
 
+[overload]
+priorities = true
+receive_buffer_bytes = 33554432
+
 [log]
 level = "info"
 format = "text"
 "#
+    );
+}
+
+#[test]
+fn frontend_overload_is_read_and_bounded() {
+    let base = "insecure_loopback = true\n[frontend]\nname = \"fe-a\"\ncluster = \"demo\"\nstore = [\"127.0.0.1:7001\"]\n";
+    let given = format!("{base}[overload]\npriorities = false\nreceive_buffer_bytes = 65536\n");
+    assert!(effective(&given).contains("[overload]\npriorities = false\nreceive_buffer_bytes = 65536\n"));
+    let wrong = format!("{base}[overload]\nreceive_buffer_bytes = 1\npriority = true\n");
+    assert_eq!(
+        errors(&wrong),
+        "etc/leasehold.toml:7: overload.receive_buffer_bytes: must be from 65536 to 1073741824, not 1
+etc/leasehold.toml:8: overload.priority: is not a known key here; known are `priorities`, `receive_buffer_bytes`"
     );
 }
 
@@ -211,6 +232,12 @@ name = "eth0"
 name = "a name much too long"
 relays = 1
 "#;
+    let long = "s".repeat(120);
+    let with_socket = |path: &str| errors(&format!("[frontend]\nstatus_socket = \"{path}\"\n"));
+    assert!(with_socket(&long).contains("toml:2: frontend.status_socket: `etc/s"), "{}", with_socket(&long));
+    assert!(with_socket("").contains("frontend.status_socket: is empty"), "{}", with_socket(""));
+    let no_lock = errors("[frontend]\nlock_file = \"\"\n");
+    assert!(no_lock.contains("toml:2: frontend.lock_file: is empty"), "{no_lock}");
     assert_eq!(
         errors(text),
         "etc/leasehold.toml:1: frontend.cluster: is missing: name the cluster as in its certificates
@@ -348,4 +375,46 @@ fn network_rules_point_at_their_line() {
 etc/leasehold.toml:25: pool[2].link: there is no link `wan`
 etc/leasehold.toml:35: relationship[1].pools: there is no pool `gone`"
     );
+}
+
+const LEFT_TO_STORE: &str = r#"
+[[link]]
+name = "lan"
+prefixes = ["2001:db8:1::/64"]
+
+[[pool]]
+name = "lan-na"
+link = "lan"
+addresses = "2001:db8:1::1000-2001:db8:1::1fff"
+
+[auto]
+frontends = ["fe-a", "fe-b", "fe-c"]
+"#;
+
+#[test]
+fn relationships_left_to_the_store_read_back_as_written() {
+    let config = NetworkConfig::from_text(Path::new("net.toml"), LEFT_TO_STORE).unwrap();
+    let text = network_toml(&config.network).unwrap();
+    let expected = "[auto]\nfrontends = [\"fe-a\", \"fe-b\", \"fe-c\"]\nshards = 8\nbuckets = \"hot-standby\"\n\
+                    answering = \"buckets\"\ntakeover_after = \"500ms\"\n";
+    assert!(text.ends_with(expected), "{text}");
+    assert_eq!(NetworkConfig::from_text(Path::new("net.toml"), &text).unwrap(), config);
+}
+
+#[test]
+fn fo_102_errors_of_what_is_left_to_the_store_name_line_and_field() {
+    let text = LEFT_TO_STORE.replace("[\"fe-a\", \"fe-b\", \"fe-c\"]", "[\"fe-a\", \"fe-a\"]\nshards = 3");
+    assert_eq!(
+        errors(&text),
+        "etc/leasehold.toml:12: auto.frontends: `fe-a` is listed twice
+etc/leasehold.toml:13: auto.shards: must be 2, 4, 8 or 16"
+    );
+    let text = LEFT_TO_STORE.replace("lan-na", "lan#1");
+    assert!(
+        errors(&text).contains("leasehold.toml:7: pool[1].name: `lan#1` is not a name"),
+        "{}",
+        errors(&text)
+    );
+    let text = LEFT_TO_STORE.split("[auto]").next().unwrap().to_owned();
+    assert!(errors(&text).contains("or [auto] to leave them to the store"), "{}", errors(&text));
 }

@@ -286,6 +286,9 @@ fn explain(cluster: &LocalCluster) {
     for action in ["status", "leases --limit 10", "ranges", "frontends", "nodes", "network show"] {
         println!("    {admin} {action}");
     }
+    for (name, _) in layout.frontends() {
+        println!("    {program} frontend-status --socket {}", layout.status_socket(name).display());
+    }
     let servers: Vec<String> = layout.frontends().iter().map(|(_, a)| format!("--server {a}")).collect();
     println!("    {program} load --relay --link-address {LINK_ADDRESS} {} --clients 1000", servers.join(" "));
     println!("Logs: {}/*.log. End it with", layout.folder().display());

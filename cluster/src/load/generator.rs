@@ -17,6 +17,7 @@ use leasehold_frontend::io::receive::Received;
 use leasehold_frontend::io::{Outbox, PacketHandler, ReplyPath, Waker};
 use leasehold_proto::time::LocalTime;
 
+use super::avalanche::{Account, Avalanche, AvalancheReport, Part};
 use super::client::{Client, Handled, Phase, Polled};
 use super::judge::{Fault, Promise};
 use super::message::{ClientDuid, MESSAGE_LEN_MAX};
@@ -30,10 +31,20 @@ const SENT_PER_TURN_MAX: usize = 256;
 /// How far a pace that fell behind may catch up.
 const CATCH_UP_MAX: Duration = Duration::from_millis(100);
 
+/// How long the clients that shall return may take to get their leases.
+const PREPARING_MAX: Duration = Duration::from_secs(300);
+
+/// Between the last of these leases and the avalanche.
+const SETTLING: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The first turn has not come.
     Fresh,
+    /// Clients that shall return in an avalanche get their leases until all have them, or this moment.
+    Preparing { until: LocalTime },
+    /// They have them; the servers' other work is let come to an end until this moment.
+    Settling { until: LocalTime },
     /// Exchanges begin until this moment.
     Running { until: LocalTime },
     /// Leases are given back and answers awaited, no longer than this.
@@ -64,7 +75,11 @@ pub(super) struct Generator {
     in_flight: u32,
     bound: u32,
     next_start: LocalTime,
+    /// Between two beginnings; `None` is no limit.
+    interval: Option<Duration>,
+    in_flight_max: Option<u32>,
     stage: Stage,
+    avalanche: Option<Account>,
     oracle: Oracle,
     /// Clients in the order in which they began to wait, for new leases and for renewals; some wait no longer.
     waiting_new: VecDeque<(LocalTime, ClientNumber)>,
@@ -89,16 +104,18 @@ impl Generator {
             timers: BinaryHeap::with_capacity(plan.clients as usize),
             ready: (0..plan.clients).collect(),
             clients,
-            plan,
             stats: Stats::new(),
             began: LocalTime::ZERO,
             ended: LocalTime::ZERO,
             done_in_time: (0, 0),
             still_waiting: (Duration::ZERO, Duration::ZERO),
+            interval: plan.rate_per_sec.map(interval),
+            in_flight_max: plan.in_flight,
             in_flight: 0,
             bound: 0,
             next_start: LocalTime::ZERO,
             stage: Stage::Fresh,
+            avalanche: None,
             oracle: Oracle::new(),
             waiting_new: VecDeque::new(),
             waiting_renewal: VecDeque::new(),
@@ -106,12 +123,18 @@ impl Generator {
             waker,
             message: Vec::with_capacity(MESSAGE_LEN_MAX),
             promises: Vec::new(),
+            plan,
         }
     }
 
     /// How many clients wait for an answer now.
     pub(super) fn clients_waiting(&self) -> u64 {
         self.in_flight.into()
+    }
+
+    /// How the avalanche went, or goes.
+    pub(super) fn avalanche_report(&self) -> Option<AvalancheReport> {
+        self.avalanche.as_ref().map(Account::report)
     }
 
     /// Runs a change of one client and keeps all that is counted and scheduled by its state right.
@@ -198,16 +221,24 @@ impl Generator {
 
     /// Begins exchanges of clients that are ready, as the pace and the limit allow.
     fn begin_exchanges(&mut self, now: LocalTime, out: &mut Outbox) {
-        if let Some(interval) = self.plan.interval() {
-            self.next_start = self.next_start.max(now - CATCH_UP_MAX.max(interval));
+        if let Some(interval) = self.interval {
+            // An avalanche that began late is to come all the same.
+            let catch_up_max = self.plan.avalanche.map_or(CATCH_UP_MAX, |avalanche| avalanche.window);
+            self.next_start = self.next_start.max(now - catch_up_max.max(interval));
         }
         while out.len() < SENT_PER_TURN_MAX && self.may_begin(now) {
             let Some(number) = self.ready.pop_front() else { break };
-            if let Some(interval) = self.plan.interval() {
+            if let Some(interval) = self.interval {
                 self.next_start = self.next_start + interval;
             }
             match (self.clients[number as usize].phase(), self.stage) {
-                (Phase::Idle, Stage::Running { .. }) => {
+                (Phase::Bound, Stage::Running { .. }) if self.avalanche.is_some() => {
+                    self.come_back(now, number, out);
+                }
+                (Phase::Idle, Stage::Running { .. } | Stage::Preparing { .. }) => {
+                    if let Some(account) = &mut self.avalanche {
+                        account.begin(now);
+                    }
                     self.change(number, |all| all.clients[number as usize].start(now));
                     self.poll(now, number, out);
                 }
@@ -219,8 +250,17 @@ impl Generator {
     }
 
     fn may_begin(&self, now: LocalTime) -> bool {
-        let paced = self.plan.rate_per_sec.is_none() || self.next_start <= now;
-        paced && self.plan.in_flight.is_none_or(|most| self.in_flight < most)
+        let paced = self.interval.is_none() || self.next_start <= now;
+        paced && self.in_flight_max.is_none_or(|most| self.in_flight < most)
+    }
+
+    /// A client of the avalanche extends the leases that it returns with.
+    fn come_back(&mut self, now: LocalTime, number: ClientNumber, out: &mut Outbox) {
+        let Some(account) = &mut self.avalanche else { return };
+        account.begin(now);
+        let at_any_server = account.part(number) == Part::Rebind;
+        self.change(number, |all| all.clients[number as usize].extend(now, at_any_server));
+        self.poll(now, number, out);
     }
 
     fn release(&mut self, now: LocalTime, number: ClientNumber, out: &mut Outbox) {
@@ -282,6 +322,9 @@ impl Generator {
             Handled::Bound { by, after, waited, lost } => {
                 self.stats.exchange(Exchange::replied(by), after);
                 self.stats.lost += u64::from(lost);
+                if let Some(account) = &mut self.avalanche {
+                    account.bound(now, number);
+                }
                 match by {
                     MessageKind::Renew | MessageKind::Rebind => self.stats.renewal.record(waited),
                     _ => self.stats.new_lease.record(waited),
@@ -320,9 +363,20 @@ impl Generator {
             Stage::Fresh => {
                 self.began = now;
                 self.next_start = now;
-                self.stage = Stage::Running { until: now + self.plan.duration };
+                self.stage = match &self.plan.avalanche {
+                    None => Stage::Running { until: now + self.plan.duration },
+                    Some(avalanche) => {
+                        self.ready.retain(|number| avalanche.part(*number) != Part::Solicit);
+                        Stage::Preparing { until: now + PREPARING_MAX }
+                    }
+                };
             }
-            Stage::Running { until } if now >= until || self.progress.stop.load(Ordering::Relaxed) => {
+            Stage::Preparing { until } if now >= until || self.is_told_to_stop() || self.is_idle() => {
+                self.ready.clear();
+                self.stage = Stage::Settling { until: now + SETTLING };
+            }
+            Stage::Settling { until } if now >= until || self.is_told_to_stop() => self.let_loose(now),
+            Stage::Running { until } if now >= until || self.is_told_to_stop() || self.all_are_back() => {
                 self.ended = now;
                 self.done_in_time = (self.stats.exchanges_done(), self.stats.new_lease.histogram.len());
                 self.still_waiting = self.waits(now);
@@ -334,13 +388,44 @@ impl Generator {
                     self.ready = bound.map(|(_, number)| number).collect();
                 }
             }
-            Stage::Ending { until } if now >= until || (self.ready.is_empty() && self.in_flight == 0) => {
+            Stage::Ending { until } if now >= until || self.is_idle() => {
                 self.stage = Stage::Over;
                 self.progress.finished.store(true, Ordering::Release);
                 self.waker.stop();
             }
             _ => {}
         }
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// Nobody has begun, or wants to.
+    fn is_idle(&self) -> bool {
+        self.ready.is_empty() && self.in_flight == 0
+    }
+
+    fn all_are_back(&self) -> bool {
+        self.avalanche.as_ref().is_some_and(Account::is_over)
+    }
+
+    /// The avalanche begins; what was counted before is forgotten.
+    fn let_loose(&mut self, now: LocalTime) {
+        let Some(shape) = self.plan.avalanche else { return };
+        // A client that has got no lease to return with is one more new one.
+        let part = |(client, number): (&Client, ClientNumber)| match client.phase() {
+            Phase::Bound => shape.part(number),
+            _ => Part::Solicit,
+        };
+        let parts = self.clients.iter().zip(0..).map(part).collect();
+        self.avalanche = Some(Account::new(now, parts));
+        self.ready = Avalanche::order(self.plan.clients, self.plan.seed).into();
+        self.interval = Some(interval(shape.rate_per_sec(self.plan.clients)));
+        self.in_flight_max = None;
+        self.stats = Stats::new();
+        (self.began, self.next_start) = (now, now);
+        self.stage = Stage::Running { until: now + self.plan.duration };
     }
 
     /// How long the client that waits longest has been waiting: for a new lease, for a renewal.
@@ -389,6 +474,11 @@ impl Generator {
     }
 }
 
+/// Between two beginnings at a rate.
+fn interval(rate_per_sec: f64) -> Duration {
+    Duration::from_secs_f64(1.0 / rate_per_sec)
+}
+
 impl PacketHandler for Generator {
     fn handle(&mut self, now: LocalTime, packet: &Received<'_>, out: &mut Outbox) {
         self.answer(now, packet.bytes, out);
@@ -407,15 +497,18 @@ impl PacketHandler for Generator {
 
     fn next_deadline(&self) -> Option<LocalTime> {
         let timer = self.timers.peek().map_or(LocalTime::NEVER, |Reverse((at, _))| *at);
-        let below_limit = self.plan.in_flight.is_none_or(|most| self.in_flight < most);
-        let start = match (self.ready.is_empty() || !below_limit, self.plan.rate_per_sec) {
+        let below_limit = self.in_flight_max.is_none_or(|most| self.in_flight < most);
+        let start = match (self.ready.is_empty() || !below_limit, self.interval) {
             (true, _) => LocalTime::NEVER,
             (false, None) => LocalTime::ZERO,
             (false, Some(_)) => self.next_start,
         };
         let stage = match self.stage {
             Stage::Fresh => LocalTime::ZERO,
-            Stage::Running { until } | Stage::Ending { until } => until,
+            Stage::Preparing { until }
+            | Stage::Settling { until }
+            | Stage::Running { until }
+            | Stage::Ending { until } => until,
             Stage::Over => LocalTime::NEVER,
         };
         Some(timer.min(start).min(stage))

@@ -1,10 +1,11 @@
 //! `leasehold load`: DHCPv6 clients by the thousand, every answer checked, everything measured.
 //!
 //! Owns the clients ([`client`]: pure), the judge of double promises ([`oracle`]: pure), the generator that drives
-//! them over a socket, and its report. Refuses to know the store and the frontends' insides: it sees what clients see.
+//! them over a socket, at a pace or all at once ([`avalanche`]), and its report. Refuses to know the store and the frontends' insides: it sees what clients see.
 //! In: a [`Plan`]. Out: a [`Report`], and a live [`Snapshot`] meanwhile. An *exchange* is one message and its answer.
 //! Sends to loopback, or to whatever servers it is pointed at: only point it at servers of your own.
 
+pub mod avalanche;
 pub mod client;
 pub mod cpu;
 mod generator;
@@ -25,11 +26,13 @@ use std::sync::atomic::Ordering;
 
 use leasehold_frontend::codec::ia::IaKind;
 use leasehold_frontend::io::packet_loop::{PacketLoop, PacketLoopError, PacketThread};
-use leasehold_frontend::io::socket::RECEIVE_BUFFER_LEN;
 use leasehold_frontend::io::{InterfaceTable, PacketStats, ServerSocket, SocketConfig, SocketError, Waker};
 use leasehold_proto::words::Prefix;
 
-pub use plan::{CLIENTS_MAX, IN_FLIGHT_DEFAULT, LoadCommand, Plan};
+pub use avalanche::{Avalanche, AvalancheReport};
+pub use plan::{
+    AVALANCHE_CLIENTS_DEFAULT, AVALANCHE_DURATION_DEFAULT, CLIENTS_MAX, IN_FLIGHT_DEFAULT, LoadCommand, Plan,
+};
 pub use report::{CpuReport, LongestWaits, Percentiles, Report};
 pub use stats::{Exchange, Progress, Snapshot};
 pub use transport::Target;
@@ -37,6 +40,11 @@ pub use transport::Target;
 use crate::exit::{ExitKind, Failure};
 use generator::Generator;
 use plan::Output;
+
+/// Bytes of receive buffer asked for. Why so many: one socket stands for all clients, each of which has a buffer of its
+/// own in truth, so answers to a hundred thousand of them must not be lost here. The kernel takes it as a bound and
+/// reserves nothing; it gives less without CAP_NET_ADMIN (sysctl net.core.rmem_max).
+const RECEIVE_BUFFER_LEN: usize = 256 << 20;
 
 /// Why a run cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +103,8 @@ impl Run {
             interfaces: Arc::new(InterfaceTable::new(Vec::new())?),
             waker: waker.clone(),
             stats: Arc::clone(&packets),
+            // Clients have no ranks: answers are taken as they come.
+            admission: None,
         };
         let generator = Generator::new(plan, Arc::clone(&progress), waker);
         Ok(Self { thread: packet_loop.spawn(generator)?, progress, packets })

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::avalanche::Avalanche;
 use super::client::Behaviour;
 use super::transport::Target;
 use crate::config::parse_span;
@@ -16,6 +17,16 @@ pub const CLIENTS_MAX: u32 = 10_000_000;
 
 /// Clients that wait for answers at once, when neither a rate nor a number is given.
 pub const IN_FLIGHT_DEFAULT: u32 = 64;
+
+/// Clients of a run, when no number is given.
+const CLIENTS_DEFAULT: u32 = 1_000;
+/// Clients of an avalanche, when no number is given.
+pub const AVALANCHE_CLIENTS_DEFAULT: u32 = 100_000;
+
+/// How long exchanges are begun, when it is not said.
+const DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// How long an avalanche may take, when it is not said: ten times the first retransmission of a Renew.
+pub const AVALANCHE_DURATION_DEFAULT: Duration = Duration::from_secs(100);
 
 /// Long enough for a message to be sent again once or twice.
 const GRACE_DEFAULT: Duration = Duration::from_secs(5);
@@ -33,8 +44,10 @@ pub struct Plan {
     pub rate_per_sec: Option<f64>,
     /// Clients that wait for answers at most; `None` is no limit.
     pub in_flight: Option<u32>,
-    /// How long exchanges are begun.
+    /// How long exchanges are begun; an avalanche ends when all are bound, and then at the latest.
     pub duration: Duration,
+    /// All clients begin at once, some of them with leases; pace and limit are for the time before it.
+    pub avalanche: Option<Avalanche>,
     /// Each client gives its leases back and begins anew, again and again.
     pub cycle: bool,
     /// All leases are given back at the end.
@@ -56,7 +69,8 @@ impl Plan {
             behaviour: Behaviour { addresses: true, prefixes: false, rapid_commit: false, renew_after: None },
             rate_per_sec: None,
             in_flight: Some(IN_FLIGHT_DEFAULT),
-            duration: Duration::from_secs(10),
+            duration: DURATION_DEFAULT,
+            avalanche: None,
             cycle: false,
             release_at_end: false,
             grace: GRACE_DEFAULT,
@@ -69,11 +83,6 @@ impl Plan {
     pub fn run(&self) -> u32 {
         let folded = (self.seed ^ (self.seed >> 32)) & u64::from(u32::MAX);
         u32::try_from(folded).unwrap_or(0)
-    }
-
-    /// Between two beginnings, at the rate asked for.
-    pub(super) fn interval(&self) -> Option<Duration> {
-        self.rate_per_sec.map(|rate| Duration::from_secs_f64(1.0 / rate))
     }
 }
 
@@ -111,9 +120,9 @@ pub struct LoadCommand {
     /// Be clients on this interface: multicast from port 546 (needs a privilege).
     #[arg(long, value_name = "NAME")]
     interface: Option<String>,
-    /// How many clients.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
-    clients: u32,
+    /// How many clients; 1000 if not given, 100000 in an avalanche.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(CLIENTS_MAX)))]
+    clients: Option<u32>,
     /// What clients ask for.
     #[arg(long, value_enum, default_value_t = Ia::Na)]
     ia: Ia,
@@ -126,9 +135,18 @@ pub struct LoadCommand {
     /// Clients that wait for answers at once; 64 if there is no --rate either.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     in_flight: Option<u32>,
-    /// How long to begin exchanges.
-    #[arg(long, default_value = "10s", value_parser = parse_span)]
-    duration: Duration,
+    /// How long to begin exchanges, 10s if not given; how long an avalanche may take, 100s.
+    #[arg(long, value_parser = parse_span)]
+    duration: Option<Duration>,
+    /// A network comes back: first the returning clients get leases, then all clients begin within this span.
+    #[arg(long, value_name = "WINDOW", value_parser = parse_span, conflicts_with_all = ["rate", "renew_interval", "cycle"])]
+    avalanche: Option<Duration>,
+    /// Clients of a hundred that return with leases.
+    #[arg(long, default_value_t = 50, requires = "avalanche", value_parser = clap::value_parser!(u32).range(0..=100))]
+    returning: u32,
+    /// Returning clients of a hundred that send Rebind; the others send Renew.
+    #[arg(long, default_value_t = 50, requires = "avalanche", value_parser = clap::value_parser!(u32).range(0..=100))]
+    rebinding: u32,
     /// Renew so long after each Reply instead of at T1; 0s renews without a pause.
     #[arg(long, value_parser = parse_span)]
     renew_interval: Option<Duration>,
@@ -176,9 +194,18 @@ impl LoadCommand {
             (None, None) => Some(IN_FLIGHT_DEFAULT),
             (given, _) => given,
         };
+        let avalanche = self.avalanche.map(|window| Avalanche {
+            window,
+            returning_percent: self.returning,
+            rebinding_percent: self.rebinding,
+        });
+        let (clients, duration) = match avalanche {
+            None => (CLIENTS_DEFAULT, DURATION_DEFAULT),
+            Some(_) => (AVALANCHE_CLIENTS_DEFAULT, AVALANCHE_DURATION_DEFAULT),
+        };
         Ok(Plan {
             target,
-            clients: self.clients,
+            clients: self.clients.unwrap_or(clients),
             behaviour: Behaviour {
                 addresses: self.ia != Ia::Pd,
                 prefixes: self.ia != Ia::Na,
@@ -187,7 +214,8 @@ impl LoadCommand {
             },
             rate_per_sec: self.rate,
             in_flight,
-            duration: self.duration,
+            duration: self.duration.unwrap_or(duration),
+            avalanche,
             cycle: self.cycle,
             release_at_end: self.release_at_end,
             grace: GRACE_DEFAULT,

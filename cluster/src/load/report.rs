@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::avalanche::AvalancheReport;
 use super::cpu::CpuTime;
 use super::generator::Generator;
 use super::stats::{Exchange, Spans};
@@ -31,7 +32,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(spans: &Spans) -> Self {
+    pub(super) fn of(spans: &Spans) -> Self {
         let at = |quantile: f64| spans.histogram.value_at_quantile(quantile);
         Self {
             count: spans.histogram.len(),
@@ -127,6 +128,9 @@ pub struct Report {
     pub double_promises: u64,
     /// Some of them.
     pub double_examples: Vec<String>,
+    /// How the avalanche went, if there was one: everything else is then about it alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avalanche: Option<AvalancheReport>,
     /// CPU time of the processes asked about.
     pub cpu: Vec<CpuReport>,
 }
@@ -176,6 +180,7 @@ impl Report {
             wrong_examples: stats.wrong_examples.clone(),
             double_promises: stats.double_promises,
             double_examples: stats.double_examples.clone(),
+            avalanche: generator.avalanche_report(),
             cpu: Vec::new(),
         }
     }
@@ -228,6 +233,9 @@ impl fmt::Display for Report {
                 write!(f, "{:>12.3}", as_f64(us) / 1e3)?;
             }
             writeln!(f)?;
+        }
+        if let Some(avalanche) = &self.avalanche {
+            write!(f, "{avalanche}")?;
         }
         let waits = &self.longest_waits;
         writeln!(

@@ -8,7 +8,7 @@ use leasehold_proto::identity::Role;
 use leasehold_proto::tls::TlsError;
 
 use crate::certs::{CertificateAuthority, CertsError, Validity};
-use crate::config::ConfigErrors;
+use crate::config::{ConfigErrors, SOCKET_PATH_MAX};
 
 /// The cluster's name in certificates and files.
 const CLUSTER: &str = "local";
@@ -123,6 +123,12 @@ impl Layout {
         self.options.folder.join(format!("{name}.log"))
     }
 
+    /// A frontend's status socket, for `leasehold frontend-status`.
+    #[must_use]
+    pub fn status_socket(&self, name: &str) -> PathBuf {
+        self.options.folder.join(format!("{name}.sock"))
+    }
+
     /// A store node's data folder.
     #[must_use]
     pub fn data_folder(&self, name: &str) -> PathBuf {
@@ -178,8 +184,12 @@ impl Layout {
     }
 
     fn frontend_text(&self, name: &str, address: SocketAddrV6) -> String {
+        // In a folder whose path is too long for a socket there is none.
+        let socket = self.status_socket(name);
+        let fits = socket.as_os_str().len() <= SOCKET_PATH_MAX;
+        let socket = if fits { format!("status_socket = \"{name}.sock\"\n") } else { String::new() };
         format!(
-            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten_address = \"{}\"\nlisten_port = {}\nstore = [{}]\n{}",
+            "[frontend]\nname = \"{name}\"\ncluster = \"{CLUSTER}\"\nlisten_address = \"{}\"\nlisten_port = {}\nstore = [{}]\nlock_file = \"{name}.lock\"\n{socket}{}",
             address.ip(),
             address.port(),
             self.store_list(),

@@ -288,7 +288,15 @@ impl LocalCluster {
     /// # Errors
     /// As [`LocalCluster::ask`].
     pub fn leases(&mut self) -> Result<Vec<v1::LeaseInfo>, LocalError> {
-        self.ask("the list of leases", async |access| access.leases(&v1::ListLeasesRequest::default()).await)
+        self.leases_of(&v1::ListLeasesRequest::default())
+    }
+
+    /// The committed leases that a request asks for.
+    ///
+    /// # Errors
+    /// As [`LocalCluster::ask`].
+    pub fn leases_of(&mut self, request: &v1::ListLeasesRequest) -> Result<Vec<v1::LeaseInfo>, LocalError> {
+        self.ask("a list of leases", async |access| access.leases(request).await)
     }
 
     /// The frontends as the store sees them.

@@ -92,12 +92,22 @@ discards! {
     RangesDry => "ranges_dry", "own ranges are dry and the pool may not be";
     /// A lease of which nobody here has a record; the answer, if any, waits for adoption (R7).
     UnrecordedLease => "unrecorded_lease", "the lease asked for is not on record here";
+    /// The store was asked to adopt the lease (R7), and the message could not be kept until it answers.
+    AdoptionPending => "adoption_pending", "the store is asked to adopt the lease";
     /// No IA would hold anything worth saying (SV-342).
     NothingToSay => "nothing_to_say", "there is nothing to say in any IA";
     /// The answer does not fit what the receiver can take (SV-113).
     ReplyTooLong => "reply_too_long", "the answer does not fit into a datagram";
+    /// The store refused what the answer, held for the commit, promises (FO-903).
+    PromiseRefused => "promise_refused", "the store refused what the answer promised";
     /// Computed too long ago, or the deadline has passed: dropped just before sending (R4).
     SentTooLate => "sent_too_late", "the answer was ready too long ago to be sent";
+    /// More came in than could be answered, and others rank higher or have had less.
+    Overload => "overload", "more messages wait than are kept, and others go first";
+    /// It waited, in an overload, until its client had sent again or turned elsewhere.
+    WaitedTooLong => "waited_too_long", "the message waited too long to be worth an answer";
+    /// A newer copy of it came while it waited, and is answered in its stead.
+    Superseded => "superseded", "a newer copy of the message took its place while it waited";
 }
 
 impl Discard {

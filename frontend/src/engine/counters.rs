@@ -31,6 +31,14 @@ pub struct Counters {
     pub parked_dropped: u64,
     /// Copies that were answered in the end.
     pub parked_answered: u64,
+    /// Replies held for the commit of what they promise (FO-903).
+    pub held: u64,
+    /// Of these, sent because it was committed.
+    pub held_committed: u64,
+    /// Of these, sent because they had waited long enough.
+    pub held_waited_out: u64,
+    /// Replies that were to be held and were sent at once: too many were held.
+    pub held_no_room: u64,
     /// Options that were ignored as repeats of singletons (SV-109).
     pub repeated_options: u64,
     /// IAs that were ignored as repeats of an IAID (SV-110).
@@ -50,6 +58,10 @@ impl Default for Counters {
             parked: 0,
             parked_dropped: 0,
             parked_answered: 0,
+            held: 0,
+            held_committed: 0,
+            held_waited_out: 0,
+            held_no_room: 0,
             repeated_options: 0,
             repeated_iaids: 0,
         }

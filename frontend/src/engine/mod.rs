@@ -1,7 +1,9 @@
 //! The frontend's engine: packets and store messages in, replies and store messages out. Pure.
 //!
 //! It owns everything that decides about leases on this side: [`leases`] (what is known, owned, promised and dirty; the
-//! session's order; R1 to R6 and R9) and [`exchange`] (what each DHCPv6 message means and what is answered, by whom).
+//! session's order; R1 to R9 but R8's record) and [`exchange`] (what each DHCPv6 message means and what is answered, by
+//! whom). Beside them [`admission`] says who goes first while more comes in than can be answered, and [`budget`] for how
+//! long and for whom this frontend can go on without the store.
 //! It refuses to know sockets, clocks, entropy, tokio and gRPC: time is an argument, the hash key a setting. Inputs
 //! are [`Engine::handle`], [`Engine::apply`], [`Engine::connected`], [`Engine::disconnected`], [`Engine::turn`]; after
 //! any of them the shell takes [`Engine::drain`] and asks [`Engine::next_deadline`]. Nothing here panics on input.
@@ -10,6 +12,8 @@
 //! into the sink; `drain`, so that every update is queued before its Reply leaves (R4); and right before the replies
 //! are sent, with a clock read at that moment, [`Engine::may_send`]: if it says no, all of them are dropped.
 
+pub mod admission;
+pub mod budget;
 mod counters;
 pub mod exchange;
 pub mod leases;
@@ -17,6 +21,7 @@ pub mod leases;
 pub use counters::Counters;
 
 use crate::codec::Discard;
+use budget::{Reach, SurvivalBudget};
 use exchange::{Desk, Exchange};
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, InterfaceHealth, ToStore};
@@ -109,6 +114,8 @@ pub struct EngineStatus {
     pub network_version: Option<u64>,
     /// Messages kept for the partner's liveness to flip or for a look-up.
     pub parked_messages: usize,
+    /// Replies that wait for the commit of what they promise (FO-903).
+    pub held_replies: usize,
     /// Interfaces that name a link which the configuration does not have: they serve relays only (FO-113).
     pub interfaces_without_link: Vec<String>,
 }
@@ -119,6 +126,7 @@ pub struct Engine {
     exchange: Exchange,
     counters: Counters,
     news: Vec<News>,
+    reach: Reach,
 }
 
 impl Engine {
@@ -131,7 +139,13 @@ impl Engine {
             leases: Leases::new(frontend, hash_key, limits),
             counters: Counters::default(),
             news: Vec::new(),
+            reach: Reach::default(),
         }
+    }
+
+    /// What this process shows to the store, so that its successor can prove it gone (R6); none: no proof.
+    pub fn set_host_proof(&mut self, proof: Option<leasehold_proto::session::HostProof>) {
+        self.leases.set_host_proof(proof);
     }
 
     /// Takes the client-facing interfaces as they are now: all of them, each time one appears, goes, or changes its
@@ -150,6 +164,7 @@ impl Engine {
         let mut news = std::mem::take(&mut self.news);
         news.clear();
         self.leases.apply(now, message, &mut news);
+        self.note_reach(now);
         for item in &news {
             match item {
                 News::Network => {
@@ -157,8 +172,20 @@ impl Engine {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
                     }
                 }
-                News::Liveness { frontend, live: false } => self.desk(now, replies).partner_down(frontend),
+                // Good news of this frontend, bad news of another.
+                News::Liveness { frontend, live } if *live == (frontend == self.leases.frontend()) => {
+                    self.desk(now, replies).judged_anew(frontend, None);
+                }
+                News::Links { frontend, down, up } => {
+                    match if frontend == self.leases.frontend() { up } else { down }.as_slice() {
+                        [] => {}
+                        [link] => self.desk(now, replies).judged_anew(frontend, Some(*link)),
+                        _ => self.desk(now, replies).judged_anew(frontend, None),
+                    }
+                }
+                News::Relays { frontend } => self.desk(now, replies).judged_anew(frontend, None),
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
+                News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
                 _ => {}
             }
@@ -181,11 +208,15 @@ impl Engine {
     /// A connection to the store is up.
     pub fn connected(&mut self, now: LocalTime) {
         self.leases.connected(now);
+        self.note_reach(now);
+        // What was heard while nobody was told is no news.
+        self.exchange.take_link_reports();
     }
 
     /// The connection to the store is gone. Service goes on (FO-904).
     pub fn disconnected(&mut self, now: LocalTime) {
         self.leases.disconnected(now);
+        self.note_reach(now);
     }
 
     /// Begins a clean stop: nothing new is promised, what is dirty is flushed, ranges are returned.
@@ -202,6 +233,9 @@ impl Engine {
     /// The monotonic and the wall clock moved apart: nothing is promised until the store was heard (design section 4).
     pub fn clock_jumped(&mut self, now: LocalTime) {
         self.leases.clock_jumped(now);
+        // How long they have been held is not known any more.
+        let dropped = self.exchange.drop_held();
+        self.dropped_unsent(dropped);
     }
 
     /// Takes what the next heartbeat says of interfaces and relays.
@@ -211,7 +245,13 @@ impl Engine {
 
     /// Appends what is to be sent to the store, in order.
     pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
+        let earlier = out.len();
         self.leases.drain(now, out);
+        for message in out.iter_mut().skip(earlier) {
+            if let ToStore::Heartbeat(heartbeat) = message {
+                heartbeat.links = self.exchange.take_link_reports();
+            }
+        }
     }
 
     /// When [`Engine::turn`] and [`Engine::drain`] are to be called at the latest; none: nothing is due by itself.
@@ -237,10 +277,21 @@ impl Engine {
         self.counters.discards[Discard::SentTooLate.index()] += replies;
     }
 
+    /// Counts datagrams that were given up, or merged with a newer copy, before the engine saw them ([`admission`]).
+    pub fn shed(&mut self, reason: Discard, datagrams: u64) {
+        self.counters.discards[reason.index()] += datagrams;
+    }
+
     /// All counts since the engine began.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// This frontend's name.
+    #[must_use]
+    pub fn frontend(&self) -> &FrontendId {
+        self.leases.frontend()
     }
 
     /// The configuration in use, once one came: for names in logs.
@@ -256,7 +307,27 @@ impl Engine {
             leases: self.leases.status(now),
             network_version: self.leases.network().map(|network| network.version),
             parked_messages: self.exchange.parked_count(),
+            held_replies: self.exchange.held_count(),
             interfaces_without_link: self.exchange.interfaces_without_link(),
+        }
+    }
+
+    /// For how long, and for how many new clients, this frontend can go on without the store (FO-904, FO-911).
+    #[must_use]
+    pub fn survival_budget(&self, now: LocalTime) -> SurvivalBudget {
+        SurvivalBudget::new(now, &self.reach, &self.leases)
+    }
+
+    /// Goes on counting what the budget says of known leases, by a bounded piece. True when more of it is to be done
+    /// soon; else a call each second will do.
+    pub fn survey(&mut self, now: LocalTime) -> bool {
+        self.reach.note(now, self.leases.is_connected());
+        self.leases.survey(now)
+    }
+
+    fn note_reach(&mut self, now: LocalTime) {
+        if self.reach.note(now, self.leases.is_connected()) {
+            self.leases.survey_anew();
         }
     }
 

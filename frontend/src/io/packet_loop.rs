@@ -2,13 +2,13 @@
 //!
 //! Owns the order of things and the thread. Refuses to know what a packet means: all decisions are the
 //! [`PacketHandler`]'s. In: datagrams, wake-ups, deadlines. Out: the handler's replies, counters.
-//! One round: wait (socket, wake-up, deadline) -> receive at most one batch -> `handle` each -> `turn` -> `may_send`
-//! with a fresh clock before every call of send -> send. Rounds follow each other without waiting while batches are
-//! full. Invariants: a full socket cannot keep a wake-up or a deadline from its turn for longer than one batch; a
+//! One round: wait (socket, wake-up, deadline) -> receive -> `handle` each -> `turn` -> `may_send` with a fresh clock
+//! before every call of send -> send. Rounds follow each other without waiting while datagrams wait, in the socket or
+//! in the admission queue. What a round receives, and in which order it is handled, is `receiver`'s.
+//! Invariants: a full socket cannot keep a wake-up or a deadline from its turn for longer than one bounded round; a
 //! reply is tried once; nothing here allocates in a steady state.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,14 +17,16 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use super::clock;
-use super::interface_table::{InterfaceTable, SlotFinder};
+use super::interface_table::InterfaceTable;
 use super::outbox::Outbox;
-use super::receive::{BATCH_LEN, Received, RecvBatch};
+use super::receive::Received;
+use super::receiver::Receiver;
 use super::send::SendBatch;
 use super::socket::ServerSocket;
 use super::stats::{PacketStats, add};
 use super::sys;
 use super::waker::Waker;
+use crate::engine::admission::Bounds;
 
 /// The longest wait. Why: the kernel's timeouts do not count suspend but deadlines do, so after a suspend a deadline
 /// would come late by the time slept.
@@ -33,9 +35,6 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long a full send buffer may hold up the loop, once per round. Why: far below guard's share for sending (R4),
 /// far above what a working interface needs to drain.
 const SEND_WAIT_MAX: Duration = Duration::from_millis(20);
-
-/// Receive errors in a row after which the socket counts as broken: passing ones (memory, an ICMP error) clear sooner.
-const RECEIVE_ERRORS_MAX: u32 = 1_000;
 
 /// What the packet thread drives. Implemented by the engine's owner.
 pub trait PacketHandler: Send {
@@ -82,6 +81,9 @@ pub struct PacketLoop {
     pub waker: Waker,
     /// Counts what happens.
     pub stats: Arc<PacketStats>,
+    /// What may wait when more comes in than can be handled, to be handled by rank, and the key of its hashes;
+    /// `None` handles datagrams in the order of their arrival, whatever waits in the socket.
+    pub admission: Option<([u8; 16], Bounds)>,
 }
 
 impl PacketLoop {
@@ -111,12 +113,12 @@ impl PacketLoop {
         let mut out = Outbox::new();
         let mut socket_ready = false;
         while !self.waker.is_stopping() {
-            if !socket_ready {
+            if !socket_ready && !receiver.is_behind() {
                 socket_ready = self.wait(handler.next_deadline())?;
             }
-            let received = if socket_ready { receiver.receive_and_handle(handler, &mut out)? } else { 0 };
-            // A full batch means that more may wait; a shorter one has emptied the socket.
-            socket_ready = received == BATCH_LEN;
+            if socket_ready || receiver.is_behind() {
+                socket_ready = receiver.round(handler, &mut out)?;
+            }
             handler.turn(clock::now(), &mut out);
             self.send_all(handler, &mut sender, &out);
             add(&self.stats.replies_refused, usize::try_from(out.take_refused()).unwrap_or(usize::MAX));
@@ -170,90 +172,6 @@ impl PacketLoop {
                 }
             }
         }
-    }
-}
-
-/// The receiving half of the loop.
-struct Receiver<'a> {
-    parts: &'a PacketLoop,
-    batch: RecvBatch,
-    finder: SlotFinder,
-    errors_in_a_row: u32,
-    kernel_drops: u32,
-}
-
-impl<'a> Receiver<'a> {
-    fn new(parts: &'a PacketLoop) -> Self {
-        Self {
-            parts,
-            batch: RecvBatch::new(),
-            finder: SlotFinder::new(),
-            errors_in_a_row: 0,
-            kernel_drops: 0,
-        }
-    }
-
-    /// Receives one batch and hands it over; says how many datagrams came, dropped ones included.
-    fn receive_and_handle<H: PacketHandler>(
-        &mut self,
-        handler: &mut H,
-        out: &mut Outbox,
-    ) -> Result<usize, PacketLoopError> {
-        let stats = &self.parts.stats;
-        let received = match self.batch.receive(&self.parts.socket) {
-            Ok(received) => received,
-            Err(errno) => {
-                add(&stats.receive_errors, 1);
-                self.errors_in_a_row += 1;
-                if self.errors_in_a_row >= RECEIVE_ERRORS_MAX {
-                    return Err(PacketLoopError::Receive(errno));
-                }
-                return Ok(0);
-            }
-        };
-        self.errors_in_a_row = 0;
-        if received == 0 {
-            return Ok(0);
-        }
-        add(&stats.batches_received, 1);
-        let kernel_drops = self.batch.kernel_drops();
-        add(&stats.datagrams_dropped_by_kernel, kernel_drops.wrapping_sub(self.kernel_drops) as usize);
-        self.kernel_drops = kernel_drops;
-        self.finder.refresh(&self.parts.interfaces);
-        let now = clock::now();
-        let (mut handled, mut truncated, mut without_info, mut unlisted, mut not_joined) = (0, 0, 0, 0, 0);
-        for packet in self.batch.iter() {
-            let Some(packet) = packet else {
-                without_info += 1;
-                continue;
-            };
-            let slot = self.finder.find(&self.parts.interfaces, packet.interface_index);
-            let multicast = packet.destination.is_multicast();
-            if multicast && !slot.is_some_and(|slot| slot.config.hears(&packet.destination)) {
-                not_joined += 1;
-                continue;
-            }
-            match slot {
-                // This thread is the counter's only writer, so no read-modify-write is needed.
-                Some(slot) => {
-                    let seen = slot.datagrams_received.load(Ordering::Relaxed);
-                    slot.datagrams_received.store(seen.wrapping_add(1), Ordering::Relaxed);
-                }
-                None => unlisted += 1,
-            }
-            if packet.truncated {
-                truncated += 1;
-                continue;
-            }
-            handled += 1;
-            handler.handle(now, &packet, out);
-        }
-        add(&stats.datagrams_handled, handled);
-        add(&stats.datagrams_truncated, truncated);
-        add(&stats.datagrams_without_packet_info, without_info);
-        add(&stats.datagrams_not_joined, not_joined);
-        add(&stats.datagrams_on_unlisted_interfaces, unlisted);
-        Ok(received)
     }
 }
 

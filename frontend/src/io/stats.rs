@@ -34,6 +34,14 @@ counters! {
     batches_received,
     /// Datagrams handed to the handler.
     datagrams_handled,
+    /// Datagrams that waited in the admission queue, because more came in than could be handled at once.
+    datagrams_queued,
+    /// Datagrams given up because the admission queue was full: those of the lowest rank and the longest queue.
+    datagrams_shed_full,
+    /// Datagrams given up because they had waited too long in the admission queue.
+    datagrams_shed_stale,
+    /// Datagrams in the admission queue whose place was taken by a newer copy of the same message.
+    datagrams_superseded,
     /// Datagrams dropped because they were longer than a receive buffer.
     datagrams_truncated,
     /// Datagrams dropped because they had no packet information or no IPv6 source.
@@ -66,4 +74,9 @@ pub(super) fn add(counter: &AtomicU64, count: usize) {
     if count > 0 {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
+}
+
+/// Sets a counter that is kept elsewhere.
+pub(super) fn store(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
 }

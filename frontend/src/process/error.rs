@@ -2,6 +2,7 @@
 
 use leasehold_proto::tls::TlsError;
 
+use super::status_socket::StatusSocketError;
 use crate::io::{SocketError, packet_loop::PacketLoopError};
 
 /// Why a frontend did not start.
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The UDP socket or an interface cannot be used.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The status socket cannot be had.
+    #[error(transparent)]
+    StatusSocket(#[from] StatusSocketError),
     /// The packet thread cannot be started.
     #[error(transparent)]
     Packets(#[from] PacketLoopError),

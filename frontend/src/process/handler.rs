@@ -19,7 +19,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::config::FrontendInterface;
 use super::health::{RelaysHeard, told};
+use super::host_lock::HostLock;
 use super::reporter::Reporter;
+use super::shed::ShedTeller;
+use super::status_socket::Published;
+use super::survival_log::SurvivalLog;
 use crate::engine::leases::News;
 use crate::engine::{Counters, Engine, EngineStatus, Interface, Packet, ReplySink, ReplyTo};
 use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER};
@@ -31,6 +35,9 @@ const RECORDS_PER_TURN: usize = 4_096;
 
 /// How often health is reported and people are told of what crept up.
 const REPORT_EACH: Duration = Duration::from_secs(1);
+
+/// Between two pieces of the survey of known leases while a pass over them is under way.
+const SURVEY_EACH: Duration = Duration::from_millis(50);
 
 /// The least time between two turns that only a deadline asks for. Why: a turn has just done all that was due, so a
 /// deadline that still stands in the past must not make this thread spin.
@@ -57,6 +64,10 @@ pub(super) struct Parts {
     pub(super) stats: Arc<PacketStats>,
     pub(super) from_session: mpsc::Receiver<FromSession>,
     pub(super) orders: std_mpsc::Receiver<Order>,
+    /// Takes the survival budget, once a second.
+    pub(super) budget: watch::Sender<Published>,
+    /// Held for as long as anything may be sent (R6).
+    pub(super) _host_lock: Option<HostLock>,
     /// Dropped with the handler, which tells that the packet thread has ended.
     pub(super) _alive: watch::Sender<()>,
 }
@@ -81,9 +92,12 @@ pub struct EngineHandler {
     /// Replies withheld that the engine knows of.
     withheld_told: u64,
     report_due: LocalTime,
+    survey_due: LocalTime,
     last_turn: LocalTime,
     stopping: Option<std_mpsc::SyncSender<()>>,
     reporter: Reporter,
+    survival_log: SurvivalLog,
+    shed: ShedTeller,
 }
 
 impl std::fmt::Debug for EngineHandler {
@@ -106,9 +120,12 @@ impl EngineHandler {
             relayed: 0,
             withheld_told: 0,
             report_due: LocalTime::ZERO,
+            survey_due: LocalTime::ZERO,
             last_turn: LocalTime::ZERO,
             stopping: None,
             reporter: Reporter::default(),
+            survival_log: SurvivalLog::default(),
+            shed: ShedTeller::default(),
         }
     }
 
@@ -230,13 +247,27 @@ impl EngineHandler {
             return;
         }
         self.report_due = now + REPORT_EACH;
-        let health = told(self.parts.table.health(), &self.parts.interfaces);
-        self.parts.engine.report_health(health, self.relays.list(now));
-        let withheld = self.parts.stats.counts().replies_withheld;
+        let found = self.parts.table.health();
+        let relays = self.relays.list(now, &found);
+        self.parts.engine.report_health(told(found, &self.parts.interfaces), relays);
+        let counts = self.parts.stats.counts();
+        let withheld = counts.replies_withheld;
         self.parts.engine.dropped_unsent(withheld.saturating_sub(self.withheld_told));
         self.withheld_told = withheld;
+        self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
+        let budget = engine.survival_budget(now);
+        self.survival_log.tell(&budget);
+        self.parts.budget.send_replace(Some(Arc::new(budget)));
+    }
+
+    /// Counts known leases for the survival budget, a piece at a time.
+    fn survey(&mut self, now: LocalTime) {
+        if now >= self.survey_due {
+            let pause = if self.parts.engine.survey(now) { SURVEY_EACH } else { REPORT_EACH };
+            self.survey_due = now + pause;
+        }
     }
 }
 
@@ -254,7 +285,10 @@ impl PacketHandler for EngineHandler {
         let relayed = self.parts.engine.counters().relayed;
         if relayed != self.relayed {
             self.relayed = relayed;
-            self.relays.hear(now, datagram.source);
+            if self.relays.hear(now, datagram.source, packet.interface_index) {
+                // The partner waits to be told who hears it.
+                self.report_due = LocalTime::ZERO;
+            }
         }
     }
 
@@ -264,6 +298,7 @@ impl PacketHandler for EngineHandler {
         self.take_orders(now);
         self.listen(now, out);
         self.parts.engine.turn(now, &mut Sink(out));
+        self.survey(now);
         self.report(now);
         self.speak(now);
         if self.parts.engine.is_stopped()
@@ -287,7 +322,8 @@ impl PacketHandler for EngineHandler {
             return Some(LocalTime::ZERO);
         }
         let engine = self.parts.engine.next_deadline().map(|due| due.max(self.last_turn + TURN_APART));
-        Some(engine.map_or(self.report_due, |due| due.min(self.report_due)))
+        let own = self.report_due.min(self.survey_due);
+        Some(engine.map_or(own, |due| due.min(own)))
     }
 }
 

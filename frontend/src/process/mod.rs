@@ -1,11 +1,12 @@
-//! A frontend process put together: engine, packet thread, watch over interfaces, session with the store.
+//! A frontend process put together: engine, packet thread, watch over interfaces, session with the store, status socket.
 //!
 //! Owns what runs in which thread, start, clean stop, and the words for people about both. Refuses to decide about
 //! leases (the engine does), to read files, to install signal handlers and to set up logging (the `leasehold` command
 //! does). In: a [`FrontendConfig`]. Out: [`Running`].
 //!
 //! Threads: `packets` runs the engine between receiving and sending; `interfaces` looks at the interfaces once a
-//! second; one tokio worker keeps the session. They meet in queues that the packet thread never waits for.
+//! second; one tokio worker keeps the session and answers on the status socket. They meet in queues that the packet
+//! thread never waits for.
 //! Invariants: a frontend that finds no store starts all the same; one that loses it serves on; a clean stop tells the
 //! store everything or says that it could not, within [`STOP_WITHIN`].
 //! Source: FO-904 (service without the store), design section 3.
@@ -14,13 +15,17 @@ mod config;
 mod error;
 mod handler;
 mod health;
+pub mod host_lock;
 mod reporter;
 mod running;
+mod shed;
+pub mod status_socket;
+mod survival_log;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{FrontendConfig, FrontendInterface};
+pub use config::{FrontendConfig, FrontendInterface, Overload};
 pub use error::StartError;
 pub use handler::EngineHandler;
 pub use running::{FrontendStatus, Running, STOP_WITHIN, Stopped};
@@ -32,12 +37,14 @@ use leasehold_proto::identity::Role;
 use leasehold_proto::tls::{Security, endpoint};
 use tokio::sync::watch;
 
+use crate::engine::admission::Bounds;
 use crate::engine::{Engine, Limits, Settings};
 use crate::io::interfaces::SCAN_PERIOD;
 use crate::io::{
     InterfaceConfig, InterfaceWatch, PacketLoop, PacketStats, ServerSocket, SocketConfig, Waker,
 };
 use crate::session::{SessionConfig, SessionState, inbox, keep};
+use host_lock::HostLock;
 
 /// Pause before a session task that panicked, a bug, is started again.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -59,8 +66,10 @@ impl FrontendProcess {
             Some(key) => hash_key = key,
             None => getrandom::fill(&mut hash_key).map_err(StartError::Entropy)?,
         }
-        let local = SocketConfig { local: config.listen, ..SocketConfig::default() };
-        let socket = Arc::new(ServerSocket::open(&local)?);
+        let Overload { priorities, receive_buffer_len } = config.overload;
+        let socket =
+            Arc::new(ServerSocket::open(&SocketConfig { local: config.listen, receive_buffer_len })?);
+        tell_receive_buffer(&socket, receive_buffer_len);
         let waker = Waker::new()?;
         // A socket bound to one address hears no multicast: its interfaces are watched, and not joined.
         let hears_multicast = config.listen.ip().is_unspecified();
@@ -71,13 +80,20 @@ impl FrontendProcess {
         });
         let watch_over = InterfaceWatch::start(Arc::clone(&socket), interfaces.collect(), waker.clone())?;
         let table = watch_over.table();
+        let (status_listener, status_file) = match &config.status_socket {
+            None => (None, None),
+            Some(path) => status_socket::open(path).map(|(listener, file)| (Some(listener), Some(file)))?,
+        };
         let address = socket.local_addr();
         let stats = Arc::new(PacketStats::default());
         let (session_inbox, from_session) = inbox(waker.clone());
         let (orders, orders_taken) = std::sync::mpsc::channel();
         let (alive, ended) = watch::channel(());
-        let engine =
+        let (budget, published) = watch::channel(None);
+        let mut engine =
             Engine::new(Settings { frontend: config.frontend.clone(), hash_key, limits: Limits::default() });
+        let host_lock = config.lock_file.as_deref().and_then(take_lock);
+        engine.set_host_proof(host_lock.as_ref().map(HostLock::proof));
         let handler = EngineHandler::new(handler::Parts {
             engine,
             interfaces: config.interfaces.clone(),
@@ -85,6 +101,8 @@ impl FrontendProcess {
             stats: Arc::clone(&stats),
             from_session,
             orders: orders_taken,
+            budget,
+            _host_lock: host_lock,
             _alive: alive,
         });
         let watch_thread = watch_over.spawn(SCAN_PERIOD)?;
@@ -99,6 +117,7 @@ impl FrontendProcess {
             interfaces: Arc::clone(&table),
             waker: waker.clone(),
             stats: Arc::clone(&stats),
+            admission: priorities.then(|| (hash_key, Bounds::default())),
         };
         let packets = match packets.spawn(handler) {
             Ok(packets) => packets,
@@ -112,6 +131,9 @@ impl FrontendProcess {
         let session_config =
             SessionConfig { cluster: config.cluster, stores: config.stores, security: config.security };
         runtime.spawn(keep_keeping(session_config, session_inbox, state));
+        if let Some(listener) = status_listener {
+            runtime.spawn(serve_status(listener, published));
+        }
         tracing::info!(frontend = %config.frontend, %address, "this frontend is up, and looks for the store");
         Ok(Running::new(running::Parts {
             address,
@@ -120,6 +142,7 @@ impl FrontendProcess {
             packets,
             watch: watch_thread,
             runtime,
+            _status_file: status_file,
             session,
             table,
             stats,
@@ -143,6 +166,43 @@ async fn keep_keeping(
             }
             _ => return,
         }
+    }
+}
+
+/// Answers on the status socket. Without it the frontend serves all the same.
+async fn serve_status(
+    listener: std::os::unix::net::UnixListener,
+    published: watch::Receiver<status_socket::Published>,
+) {
+    match tokio::net::UnixListener::from_std(listener) {
+        Ok(listener) => status_socket::serve(listener, published).await,
+        Err(error) => tracing::warn!(%error, "nothing is answered on the status socket"),
+    }
+}
+
+/// Takes the lock that proves a predecessor gone (R6). Without it the frontend serves all the same.
+fn take_lock(path: &std::path::Path) -> Option<HostLock> {
+    match HostLock::take(path) {
+        Ok(lock) => Some(lock),
+        Err(error) => {
+            tracing::warn!(%error, "no proof for the store: after a crash the ranges of this frontend stay closed longer");
+            None
+        }
+    }
+}
+
+/// Says so if the kernel gave less than was asked for: what it drops is dropped without regard to rank.
+fn tell_receive_buffer(socket: &ServerSocket, asked_len: usize) {
+    // The kernel counts double what it was asked for, for its own book-keeping.
+    match socket.receive_buffer_len() {
+        Ok(given) if given / 2 < asked_len => tracing::warn!(
+            asked_len,
+            given_len = given / 2,
+            "the kernel gives a smaller receive buffer than asked for; raise the sysctl net.core.rmem_max, or grant \
+             CAP_NET_ADMIN"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the size of the receive buffer is unknown"),
     }
 }
 

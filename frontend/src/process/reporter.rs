@@ -33,6 +33,20 @@ impl Reporter {
                         tracing::info!(version, pools, "the network configuration is in use");
                     }
                 }
+                News::Liveness { frontend, live } if frontend == engine.frontend() => {
+                    tracing::info!(live, "the store's word on whether this frontend serves");
+                }
+                News::Links { frontend, down, up } if frontend == engine.frontend() => {
+                    tracing::warn!(
+                        ?down,
+                        ?up,
+                        "the store's word on which links this frontend serves changed"
+                    );
+                }
+                News::Links { frontend, down, up } => tracing::warn!(
+                    %frontend, ?down, ?up,
+                    "the store's word on which links a partner serves changed: answering for it where it does not"
+                ),
                 News::Liveness { frontend, live: true } => {
                     tracing::info!(%frontend, "the store says that this frontend's partner is live");
                 }
@@ -54,8 +68,14 @@ impl Reporter {
                 News::ConnectionRefused(refused) => {
                     tracing::debug!(reason = ?refused.reason, detail = %refused.detail, "the store refused");
                 }
+                News::Draining { on: true } => {
+                    tracing::info!(
+                        "drained: ranges go back, nothing new is leased, the partners take the clients"
+                    );
+                }
+                News::Draining { on: false } => tracing::info!("no more drained: serves again"),
                 News::RangeGranted(pool) => tracing::debug!(%pool, "a range was granted"),
-                News::LookedUp { .. } | News::PoolWord(_) => {}
+                News::Relays { .. } | News::LookedUp { .. } | News::Adopted { .. } | News::PoolWord(_) => {}
             }
         }
     }

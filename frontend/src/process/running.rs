@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::handler::{EngineHandler, Order};
+use super::status_socket::SocketFile;
 use crate::engine::{Counters, EngineStatus};
 use crate::io::packet_loop::PacketLoopError;
 use crate::io::{
@@ -31,6 +32,7 @@ pub(super) struct Parts {
     pub(super) packets: PacketThread<EngineHandler>,
     pub(super) watch: InterfaceWatchThread,
     pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) _status_file: Option<SocketFile>,
     pub(super) session: watch::Receiver<SessionState>,
     pub(super) table: Arc<InterfaceTable>,
     pub(super) stats: Arc<PacketStats>,
@@ -46,6 +48,8 @@ pub struct Running {
     packets: Option<PacketThread<EngineHandler>>,
     watch: Option<InterfaceWatchThread>,
     runtime: Option<tokio::runtime::Runtime>,
+    /// Removed when this value is dropped.
+    _status_file: Option<SocketFile>,
     session: watch::Receiver<SessionState>,
     table: Arc<InterfaceTable>,
     stats: Arc<PacketStats>,
@@ -78,9 +82,21 @@ pub enum Stopped {
 
 impl Running {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { address, orders, waker, packets, watch, runtime, session, table, stats, ended } = parts;
+        let Parts {
+            address,
+            orders,
+            waker,
+            packets,
+            watch,
+            runtime,
+            _status_file,
+            session,
+            table,
+            stats,
+            ended,
+        } = parts;
         let (packets, watch, runtime) = (Some(packets), Some(watch), Some(runtime));
-        Self { address, orders, waker, packets, watch, runtime, session, table, stats, ended }
+        Self { address, orders, waker, packets, watch, runtime, _status_file, session, table, stats, ended }
     }
 
     /// Where DHCPv6 is served, with the port that was chosen if 0 was asked for.

@@ -87,6 +87,7 @@ impl From<&Lease> for v1::Lease {
             epoch: lease.epoch.0,
             version: lease.version.0,
             others_version: lease.others_version.0,
+            born: lease.born.0,
             relay,
             reconfigure_key,
             name,
@@ -112,6 +113,7 @@ impl TryFrom<&v1::Lease> for Lease {
             epoch: Epoch(raw.epoch),
             version: LogIndex(raw.version),
             others_version: LogIndex(raw.others_version),
+            born: LogIndex(raw.born),
             extra: extra_from_wire(raw.relay.as_ref(), &raw.reconfigure_key, raw.name.as_ref())?,
         })
     }
@@ -124,6 +126,7 @@ impl From<&LeaseUpdate> for v1::LeaseUpdate {
             UpdateKind::Promise => v1::UpdateKind::Promise,
             UpdateKind::Release => v1::UpdateKind::Release,
             UpdateKind::Decline => v1::UpdateKind::Decline,
+            UpdateKind::Adopt => v1::UpdateKind::Adopt,
         };
         Self {
             kind: kind.into(),
@@ -151,6 +154,7 @@ impl TryFrom<&v1::LeaseUpdate> for LeaseUpdate {
             Ok(v1::UpdateKind::Promise) => UpdateKind::Promise,
             Ok(v1::UpdateKind::Release) => UpdateKind::Release,
             Ok(v1::UpdateKind::Decline) => UpdateKind::Decline,
+            Ok(v1::UpdateKind::Adopt) => UpdateKind::Adopt,
             _ => return Err(ConvertError::Unknown("UpdateKind", i64::from(raw.kind))),
         };
         Ok(Self {

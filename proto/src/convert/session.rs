@@ -4,9 +4,9 @@ use super::{ConvertError, address, need, prefix};
 use crate::lease::{Lease, LeaseUpdate};
 use crate::network::Network;
 use crate::session::{
-    BatchOutcome, FromStore, Heartbeat, Hello, InterfaceHealth, LoadChunk, PROTOCOL_VERSION, RangeRecord,
-    RangeRequest, RefusalReason, Refused, SessionBatch, StoreEvent, StreamEntry, ToStore, UpdateOutcome,
-    UpdateRefusal, Welcome,
+    BatchOutcome, FromStore, Heartbeat, Hello, HostProof, InterfaceHealth, LinkReport, Liveness, LoadChunk,
+    PROTOCOL_VERSION, RangeRecord, RangeRequest, RefusalReason, Refused, SessionBatch, StoreEvent,
+    StreamEntry, ToStore, UpdateOutcome, UpdateRefusal, Welcome,
 };
 use crate::time::ClusterTime;
 use crate::v1;
@@ -58,6 +58,7 @@ impl From<&ToStore> for v1::FrontendMessage {
                 resume_epoch: h.resume_epoch.0,
                 resume_index: h.resume_index.0,
                 loaded: h.loaded,
+                host: h.host.as_ref().map(Into::into),
             }),
             ToStore::Batch(b) => frontend_message::Body::Batch(b.as_ref().into()),
             ToStore::Heartbeat(h) => frontend_message::Body::Heartbeat(v1::Heartbeat {
@@ -67,12 +68,34 @@ impl From<&ToStore> for v1::FrontendMessage {
                 interfaces: h.interfaces.iter().map(interface_to_wire).collect(),
                 relays_heard: h.relays_heard.iter().map(|r| r.to_be_bytes().to_vec()).collect(),
                 serving: h.serving,
+                links: h
+                    .links
+                    .iter()
+                    .map(|l| v1::LinkReport { link: l.link.0, heard: l.heard, unanswered: l.unanswered })
+                    .collect(),
             }),
             ToStore::Lookup { link, duid } => {
                 frontend_message::Body::Lookup(v1::Lookup { link: link.0, duid: duid.as_bytes().to_vec() })
             }
         };
         Self { body: Some(body) }
+    }
+}
+
+impl From<&HostProof> for v1::HostProof {
+    fn from(proof: &HostProof) -> Self {
+        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec() }
+    }
+}
+
+impl TryFrom<&v1::HostProof> for HostProof {
+    type Error = ConvertError;
+
+    fn try_from(raw: &v1::HostProof) -> Result<Self, ConvertError> {
+        Ok(Self {
+            boot_id: address(&raw.boot_id, "boot_id")?.to_be_bytes(),
+            lock_id: address(&raw.lock_id, "lock_id")?.to_be_bytes(),
+        })
     }
 }
 
@@ -101,6 +124,7 @@ impl TryFrom<&v1::FrontendMessage> for ToStore {
                     resume_epoch: Epoch(h.resume_epoch),
                     resume_index: LogIndex(h.resume_index),
                     loaded: h.loaded,
+                    host: h.host.as_ref().map(HostProof::try_from).transpose()?,
                 })
             }
             frontend_message::Body::Batch(b) => Self::Batch(Arc::new(b.try_into()?)),
@@ -111,6 +135,11 @@ impl TryFrom<&v1::FrontendMessage> for ToStore {
                 interfaces: h.interfaces.iter().map(interface_from_wire).collect(),
                 relays_heard: h.relays_heard.iter().map(|r| address(r, "relay")).collect::<Result<_, _>>()?,
                 serving: h.serving,
+                links: h
+                    .links
+                    .iter()
+                    .map(|l| LinkReport { link: LinkId(l.link), heard: l.heard, unanswered: l.unanswered })
+                    .collect(),
             }),
             frontend_message::Body::Lookup(l) => {
                 Self::Lookup { link: LinkId(l.link), duid: Duid::new(&l.duid)? }
@@ -164,6 +193,7 @@ fn refusal_to_wire(refusal: UpdateRefusal) -> v1::UpdateRefusal {
         UpdateRefusal::UnknownLease => v1::UpdateRefusal::UnknownLease,
         UpdateRefusal::UnknownPool => v1::UpdateRefusal::UnknownPool,
         UpdateRefusal::Fenced => v1::UpdateRefusal::Fenced,
+        UpdateRefusal::NotAdopted => v1::UpdateRefusal::NotAdopted,
     }
 }
 
@@ -175,6 +205,7 @@ fn refusal_from_wire(raw: i32) -> Result<UpdateRefusal, ConvertError> {
         Ok(v1::UpdateRefusal::UnknownLease) => UpdateRefusal::UnknownLease,
         Ok(v1::UpdateRefusal::UnknownPool) => UpdateRefusal::UnknownPool,
         Ok(v1::UpdateRefusal::Fenced) => UpdateRefusal::Fenced,
+        Ok(v1::UpdateRefusal::NotAdopted) => UpdateRefusal::NotAdopted,
         _ => return Err(ConvertError::Unknown("UpdateRefusal", i64::from(raw))),
     })
 }
@@ -201,7 +232,13 @@ impl From<&StoreEvent> for v1::StoreEvent {
                 store_event::Body::PoolDry(v1::PoolDry { pool: pool.0, dry: *dry })
             }
             StoreEvent::Network(n) => store_event::Body::Network(n.to_wire().clone()),
-            StoreEvent::Superseded { by } => store_event::Body::Superseded(v1::Superseded { by: by.0 }),
+            StoreEvent::Superseded { by, at } => {
+                store_event::Body::Superseded(v1::Superseded { by: by.0, at: at.0 })
+            }
+            StoreEvent::GiveBack { pool, ranges } => {
+                store_event::Body::GiveBack(v1::GiveBack { pool: pool.0, ranges: *ranges })
+            }
+            StoreEvent::Draining { on } => store_event::Body::Draining(v1::Draining { on: *on }),
         };
         Self { body: Some(body) }
     }
@@ -237,7 +274,9 @@ impl TryFrom<&v1::StoreEvent> for StoreEvent {
             store_event::Body::Range(r) => Self::Range(r.try_into()?),
             store_event::Body::PoolDry(p) => Self::PoolDry { pool: PoolId(p.pool), dry: p.dry },
             store_event::Body::Network(n) => Self::Network(network(n)?),
-            store_event::Body::Superseded(s) => Self::Superseded { by: Epoch(s.by) },
+            store_event::Body::Superseded(s) => Self::Superseded { by: Epoch(s.by), at: LogIndex(s.at) },
+            store_event::Body::GiveBack(g) => Self::GiveBack { pool: PoolId(g.pool), ranges: g.ranges },
+            store_event::Body::Draining(d) => Self::Draining { on: d.on },
         })
     }
 }
@@ -256,6 +295,7 @@ impl From<&FromStore> for v1::StoreMessage {
                 applied_sequence: w.applied_sequence.0,
                 network: w.network.as_ref().map(|n| n.to_wire().clone()),
                 supersedes: w.supersedes.0,
+                draining: w.draining,
             }),
             FromStore::Refused(r) => store_message::Body::Refused(v1::Refused {
                 reason: match r.reason {
@@ -282,9 +322,17 @@ impl From<&FromStore> for v1::StoreMessage {
             FromStore::HeartbeatAnswer { log_index } => {
                 store_message::Body::Heartbeat(v1::HeartbeatAnswer { log_index: log_index.0 })
             }
-            FromStore::Liveness { frontend, live } => store_message::Body::Liveness(v1::PartnerLiveness {
-                frontend: frontend.as_str().to_owned(),
-                live: *live,
+            FromStore::Liveness(l) => store_message::Body::Liveness(v1::PartnerLiveness {
+                frontend: l.frontend.as_str().to_owned(),
+                live: l.live,
+                links_down: l.links_down.iter().map(|link| link.0).collect(),
+                relays_heard: l
+                    .relays_heard
+                    .iter()
+                    .flatten()
+                    .map(|relay| relay.to_be_bytes().to_vec())
+                    .collect(),
+                relays_known: l.relays_heard.is_some(),
             }),
             FromStore::Lookup { link, duid, leases, index } => {
                 store_message::Body::Lookup(v1::LookupAnswer {
@@ -311,6 +359,7 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
                 applied_sequence: UpdateSeq(w.applied_sequence),
                 network: w.network.as_ref().map(network).transpose()?,
                 supersedes: Epoch(w.supersedes),
+                draining: w.draining,
             }),
             store_message::Body::Refused(r) => Self::Refused(Refused {
                 reason: match v1::RefusalReason::try_from(r.reason) {
@@ -335,7 +384,13 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
             }),
             store_message::Body::Heartbeat(h) => Self::HeartbeatAnswer { log_index: LogIndex(h.log_index) },
             store_message::Body::Liveness(l) => {
-                Self::Liveness { frontend: FrontendId::new(&l.frontend)?, live: l.live }
+                let relays = l.relays_heard.iter().map(|r| address(r, "relay")).collect::<Result<_, _>>()?;
+                Self::Liveness(Liveness {
+                    frontend: FrontendId::new(&l.frontend)?,
+                    live: l.live,
+                    links_down: l.links_down.iter().map(|link| LinkId(*link)).collect(),
+                    relays_heard: l.relays_known.then_some(relays),
+                })
             }
             store_message::Body::Lookup(l) => Self::Lookup {
                 link: LinkId(l.link),

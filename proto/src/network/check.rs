@@ -21,6 +21,8 @@ pub enum Item {
     Pool(usize),
     /// A relationship.
     Relationship(usize),
+    /// What is left to the store.
+    Auto,
 }
 
 /// One inconsistency.
@@ -54,6 +56,7 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     let mut c = Checker { errors: Vec::new() };
     let links = check_links(&mut c, wire);
     let (relationships, owner) = check_relationships(&mut c, wire);
+    let auto = super::auto::check(wire, &mut |error| c.errors.push(error));
     let pools = check_pools(&mut c, wire, &links, &owner);
     check_overlaps(&mut c, &links, &pools);
     let options = options(&mut c, Item::Global, wire.options.as_ref());
@@ -62,6 +65,15 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
         flight_ms: t.flight_ms,
         send_ms: t.send_ms,
     });
+    for (i, pool) in pools.iter().filter(|(_, pool)| pool.commit_wait_ms > 0) {
+        if pool.commit_wait_ms >= timing.send_ms {
+            let message = format!(
+                "must be below `send`, {} ms: a Reply held longer than that is not sent any more (R4)",
+                timing.send_ms
+            );
+            c.fail(Item::Pool(*i), "commit_wait", message);
+        }
+    }
     if timing.rho_ppm > 100_000 {
         c.fail(Item::Global, "rho_ppm", "a clock that is off by more than 10 % cannot be worked with");
     }
@@ -74,6 +86,7 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
             relationships,
             options,
             timing,
+            auto,
             wire: wire.clone(),
         })
     } else {
@@ -223,17 +236,28 @@ fn check_pools(c: &mut Checker, wire: &v1::Network, links: &[Link], owner: &Pool
     let mut pools = Vec::new();
     for (i, p) in wire.pools.iter().enumerate() {
         let item = Item::Pool(i);
-        check_name(c, item, &p.name, &mut names);
+        // A shard of a pool that the store cut has the pool's name and a number.
+        let is_shard = |(pool, shard): &(&str, &str)| {
+            wire.auto.is_none() && FrontendId::new(pool).is_ok() && shard.parse::<u8>().is_ok()
+        };
+        match p.name.split_once('#').filter(is_shard) {
+            Some(_) if names.insert(p.name.clone()) => {}
+            _ => check_name(c, item, &p.name, &mut names),
+        }
         let link = links.iter().find(|l| l.name == p.link);
         if link.is_none() {
             c.fail(item, "link", format!("there is no link `{}`", p.link));
         }
-        let relationship = owner.get(&p.name).copied();
+        let left_to_store = wire.auto.is_some().then_some(RelationshipId(0));
+        let relationship = owner.get(&p.name).copied().or(left_to_store);
         if relationship.is_none() {
             c.fail(
                 item,
                 "name",
-                format!("pool `{}` is in no relationship: list it in one's `pools`", p.name),
+                format!(
+                    "pool `{}` is in no relationship: list it in one's `pools`, or write [auto] and leave it to the store",
+                    p.name
+                ),
             );
         }
         check_lifetimes(c, item, p);

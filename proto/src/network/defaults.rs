@@ -1,5 +1,6 @@
 //! The defaults of the network configuration, one table, a reason each.
 
+use super::check::{Item, NetworkError};
 use crate::pool::Geometry;
 use crate::v1;
 
@@ -31,11 +32,57 @@ pub fn fill_defaults(wire: &mut v1::Network) {
     for pool in &mut wire.pools {
         fill_pool(pool);
     }
+    if let Some(auto) = &mut wire.auto {
+        set(&mut auto.shards, super::auto::default_shards(auto.frontends.len()));
+        set(&mut auto.takeover_after_ms, TAKEOVER_AFTER_MS);
+        set(&mut auto.buckets, v1::BucketMode::HotStandby.into());
+        set(&mut auto.answering, v1::Answering::Buckets.into());
+    }
     for relationship in &mut wire.relationships {
         set(&mut relationship.takeover_after_ms, TAKEOVER_AFTER_MS);
         set(&mut relationship.buckets, v1::BucketMode::HotStandby.into());
         set(&mut relationship.answering, v1::Answering::Buckets.into());
     }
+}
+
+/// Refuses a configuration that leaves something to defaults: what is stored must mean the same to every release.
+///
+/// # Errors
+/// Every field that has no value.
+pub fn check_complete(wire: &v1::Network) -> Result<(), Vec<NetworkError>> {
+    let mut errors = Vec::new();
+    let mut missing = |item, field, is_missing: bool| {
+        if is_missing {
+            let message = "has no value, and the store fills no defaults in: fill them in before".to_owned();
+            errors.push(NetworkError { item, field, message });
+        }
+    };
+    let timing = wire.timing.unwrap_or_default();
+    missing(Item::Global, "rho_ppm", timing.rho_ppm == 0);
+    missing(Item::Global, "flight", timing.flight_ms == 0);
+    missing(Item::Global, "send", timing.send_ms == 0);
+    for (i, pool) in wire.pools.iter().enumerate() {
+        let item = Item::Pool(i);
+        missing(item, "valid_lifetime", pool.valid_lifetime_secs == 0);
+        missing(item, "preferred_lifetime", pool.preferred_lifetime_secs == 0);
+        missing(item, "mclt", pool.mclt_secs == 0);
+        missing(item, "autonomy", pool.autonomy_ms == 0);
+        missing(item, "decline_quarantine", pool.decline_quarantine_secs == 0);
+        missing(item, "range_size", pool.range_bits.is_none());
+    }
+    for (i, relationship) in wire.relationships.iter().enumerate() {
+        let item = Item::Relationship(i);
+        missing(item, "takeover_after", relationship.takeover_after_ms == 0);
+        missing(item, "buckets", relationship.buckets == 0);
+        missing(item, "answering", relationship.answering == 0);
+    }
+    if let Some(auto) = &wire.auto {
+        missing(Item::Auto, "shards", auto.shards == 0);
+        missing(Item::Auto, "takeover_after", auto.takeover_after_ms == 0);
+        missing(Item::Auto, "buckets", auto.buckets == 0);
+        missing(Item::Auto, "answering", auto.answering == 0);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn fill_pool(pool: &mut v1::Pool) {

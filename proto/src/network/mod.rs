@@ -2,13 +2,15 @@
 //!
 //! [`Network::from_wire`] is the only way in and refuses whatever is inconsistent, naming the item and the field, so
 //! that the command line can point at a line of a file and the store can refuse on its own. [`fill_defaults`] writes
-//! defaults out, so that what is stored says everything. Nothing here knows of files.
+//! defaults out, so that what is stored says everything, and [`check_complete`] refuses what does not. A network as
+//! written may leave relationships to the store; [`auto::expand`] makes it concrete. Nothing here knows of files.
 
+pub mod auto;
 mod check;
 mod defaults;
 
 pub use check::{Item, NetworkError, stored_pool};
-pub use defaults::fill_defaults;
+pub use defaults::{check_complete, fill_defaults};
 
 use crate::lifetimes::Timing;
 use crate::pool::Pool;
@@ -30,10 +32,22 @@ pub struct Network {
     pub options: Options,
     /// R4's allowances.
     pub timing: Timing,
+    /// Set in a network as written that leaves relationships to the store: its pools of no relationship have number 0
+    /// there. A concrete network, as frontends get it, has none.
+    pub auto: Option<Auto>,
     wire: v1::Network,
 }
 
 impl Eq for Network {}
+
+/// The frontends among which the store chooses partners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auto {
+    /// Those that may serve, drained ones included.
+    pub frontends: Vec<FrontendId>,
+    /// Into how many parts each pool is cut, one logical server each.
+    pub shards: u32,
+}
 
 /// The network a client sits on.
 #[derive(Debug, Clone, PartialEq, Eq)]

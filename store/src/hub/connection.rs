@@ -1,7 +1,8 @@
 //! What the hub holds about one connection.
 
-use leasehold_proto::session::Heartbeat;
-use leasehold_proto::words::{Epoch, FrontendId, LogIndex, Prefix};
+use leasehold_proto::session::{Heartbeat, Liveness};
+use leasehold_proto::time::LocalTime;
+use leasehold_proto::words::{Epoch, FrontendId, LogIndex, Prefix, UpdateSeq};
 use std::collections::BTreeMap;
 
 /// What a proposed command is for.
@@ -30,15 +31,24 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) epoch: Epoch,
+    pub(super) welcomed_at: LocalTime,
     /// Set while it catches up from the history: sent so far.
     pub(super) catching_up: Option<LogIndex>,
     /// Set while it loads.
     pub(super) load: Option<Load>,
     /// Its reader is behind.
     pub(super) paused: bool,
-    /// What it was told of its partners.
-    pub(super) told: BTreeMap<FrontendId, bool>,
+    /// What it was told of its partners and of its own frontend.
+    pub(super) told: BTreeMap<FrontendId, Liveness>,
     pub(super) heartbeat: Option<Heartbeat>,
+    pub(super) draining: Progress,
+}
+
+/// When a session last told the store what it had promised, or had nothing to tell (FO-708).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    pub(super) applied: UpdateSeq,
+    pub(super) at: LocalTime,
 }
 
 /// How far a load has come.

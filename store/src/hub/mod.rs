@@ -12,14 +12,20 @@
 
 mod connection;
 mod history;
+mod links;
 mod liveness;
 mod opening;
+mod relays;
+mod service;
 mod stamp;
+mod states;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
+pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome};
 use connection::{Connection, Purpose};
@@ -28,7 +34,9 @@ use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, Heartbeat, RefusalReason, Refused, StoreEvent, ToStore};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{Epoch, FrontendId, LogIndex};
+use links::Links;
 use liveness::Liveness;
+use relays::Relays;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +62,8 @@ pub struct HubSettings {
     pub load_piece_len: usize,
     /// Entries sent in one piece to a session that catches up, at most.
     pub replay_piece_len: usize,
+    /// How service by link is judged.
+    pub links: LinkSettings,
 }
 
 impl Default for HubSettings {
@@ -65,6 +75,7 @@ impl Default for HubSettings {
             history_events_max: 131_072,
             load_piece_len: 512,
             replay_piece_len: 64,
+            links: LinkSettings::default(),
         }
     }
 }
@@ -101,6 +112,10 @@ pub struct Hub {
     /// Since which entry a frontend takes part in a relationship that had leases before: it cannot go on from below.
     joined: BTreeMap<FrontendId, LogIndex>,
     liveness: Liveness,
+    links: Links,
+    relays: Relays,
+    /// How often a judgement of liveness or of links changed.
+    judgements: u64,
     out: Vec<HubOutput>,
 }
 
@@ -120,6 +135,9 @@ impl Hub {
             network: None,
             joined: BTreeMap::new(),
             liveness: Liveness::new(settings.liveness_lost_after),
+            links: Links::new(settings.links),
+            relays: Relays::default(),
+            judgements: 0,
             out: Vec::new(),
         }
     }
@@ -147,7 +165,10 @@ impl Hub {
         known.retain(|f| !stopped.contains(f));
         self.liveness.presume(known.into_iter(), now);
         stopped.iter().for_each(|f| self.liveness.know(f));
-        self.tell_liveness();
+        // Of links and relays nothing is known: heartbeats will say.
+        self.links.clear();
+        self.relays.clear();
+        self.tell_service();
     }
 
     /// This node does not lead: every connection is refused and closed, now and later.
@@ -160,6 +181,8 @@ impl Hub {
         }
         self.tokens.clear();
         self.liveness.clear();
+        self.links.clear();
+        self.relays.clear();
     }
 
     /// Whether this node leads, as far as sessions are concerned.
@@ -180,7 +203,7 @@ impl Hub {
             (_, false) => self.refuse(id, RefusalReason::Protocol, "the first message must be a Hello"),
             (message, true) => self.session_message(now, id, message, machine),
         }
-        self.tell_liveness();
+        self.tell_service();
     }
 
     /// The connection is gone, by no wish of the hub.
@@ -191,7 +214,7 @@ impl Hub {
         {
             self.liveness.lost(&connection.frontend);
         }
-        self.tell_liveness();
+        self.tell_service();
     }
 
     /// An entry was applied on this node, leading or not. To be called for each, in order.
@@ -212,8 +235,7 @@ impl Hub {
                 self.send_entry(id, index, &events, machine);
             }
         }
-        self.liveness.turn(now);
-        self.tell_liveness();
+        self.judge(now);
     }
 
     /// The outcome of a proposed command. `Err`: it is not known, or the command is lost; the connection is closed, and
@@ -249,7 +271,7 @@ impl Hub {
             }
             (_, Ok(_)) => self.refuse(id, RefusalReason::Protocol, "the store is not founded yet"),
         }
-        self.tell_liveness();
+        self.tell_service();
     }
 
     /// Judges liveness and cuts the next pieces of loads and catch-ups.
@@ -257,8 +279,7 @@ impl Hub {
         if !self.leading {
             return;
         }
-        self.liveness.turn(now);
-        self.tell_liveness();
+        self.judge(now);
         let ids: Vec<ConnectionId> =
             self.connections.iter().filter(|(_, c)| c.wants_piece()).map(|(id, _)| *id).collect();
         for id in ids {
@@ -280,7 +301,9 @@ impl Hub {
         if self.connections.values().any(Connection::wants_piece) {
             return Some(LocalTime::ZERO);
         }
-        self.liveness.next_deadline()
+        let judgements =
+            [self.liveness.next_deadline(), self.links.next_deadline(), self.relays.next_deadline()];
+        judgements.into_iter().flatten().min()
     }
 
     /// Whether a connection is to be sent no further piece of a load for now: its reader is behind. Streamed entries
@@ -300,6 +323,24 @@ impl Hub {
     /// Whether each frontend known is heard; by name. Empty on a node that does not lead.
     pub fn liveness(&self) -> impl Iterator<Item = (FrontendId, bool)> {
         self.liveness.all()
+    }
+
+    /// The links that frontends do not serve though they live (RFC 7031 §4.7), by frontend and link. Where both partners of
+    /// a relationship are listed, neither is excluded.
+    pub fn links(&self) -> impl Iterator<Item = LinkDown> {
+        self.links.all()
+    }
+
+    /// Grows with each change of a judgement of liveness or of links: who shows states looks again then.
+    #[must_use]
+    pub fn judgements(&self) -> u64 {
+        self.judgements
+    }
+
+    /// Whether a session of a frontend is connected, serving or not.
+    #[must_use]
+    pub fn is_heard(&self, frontend: &FrontendId) -> bool {
+        self.by_epoch.values().any(|id| self.connections.get(id).is_some_and(|c| c.frontend == *frontend))
     }
 
     /// The last heartbeat of a connected session.
@@ -336,6 +377,10 @@ impl Hub {
         if self.leading {
             let partners: Vec<FrontendId> = self.partners().collect();
             partners.iter().for_each(|f| self.liveness.know(f));
+            let frontends = partners.into_iter().collect();
+            let links = news.links.iter().map(|l| l.id).collect();
+            self.links.retain(&frontends, &links);
+            self.relays.retain(&frontends);
             self.liveness.tell_again();
         }
         joined

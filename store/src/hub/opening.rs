@@ -1,6 +1,6 @@
 //! Opening and resuming sessions, and what a welcomed session says.
 
-use super::connection::{Connection, Load, Purpose, Stream};
+use super::connection::{Connection, Load, Progress, Purpose, Stream};
 use super::{ConnectionId, Hub, HubOutput, Token};
 use crate::machine::{Command, Machine, SessionView};
 use leasehold_proto::session::{FromStore, Hello, RefusalReason, StoreEvent, StreamEntry, ToStore, Welcome};
@@ -13,7 +13,13 @@ impl Hub {
         let frontend = hello.frontend.clone();
         self.connections.insert(id, Connection { frontend: frontend.clone(), stream: None, unanswered: 0 });
         if hello.resume_epoch.is_none() {
-            self.propose(id, Purpose::Open, Command::OpenSession { frontend });
+            self.propose(id, Purpose::Open, Command::OpenSession { frontend, host: hello.host });
+            return;
+        }
+        if hello.resume_epoch.incarnation() < machine.newest_epoch().incarnation() {
+            let detail =
+                format!("session {} is of a cluster before this one was founded anew", hello.resume_epoch);
+            self.refuse(id, RefusalReason::UnknownSession, &detail);
             return;
         }
         if hello.resume_epoch > machine.newest_epoch() || hello.resume_index > machine.applied() {
@@ -78,11 +84,13 @@ impl Hub {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stream = Some(Stream {
                 epoch,
+                welcomed_at: now,
                 catching_up: resume,
                 load: resume.is_none().then_some(Load { after: None }),
                 paused: false,
                 told: BTreeMap::new(),
                 heartbeat: None,
+                draining: Progress { applied: session.applied_sequence, at: now },
             });
         }
         match resume {
@@ -90,7 +98,9 @@ impl Hub {
                 let network = self.history.network_at(index, machine.network());
                 let applied_sequence = session.applied_sequence;
                 let supersedes = Epoch::NONE;
-                let welcome = Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes };
+                let draining = self.was_draining(index, &session.frontend, machine);
+                let welcome =
+                    Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes, draining };
                 self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
             }
             None => self.welcome_to_load(id, &session, machine),
@@ -124,13 +134,26 @@ impl Hub {
             applied_sequence: session.applied_sequence,
             network: machine.network().cloned(),
             supersedes: unclean_predecessor(machine, epoch),
+            draining: machine.is_draining(&session.frontend),
         };
         self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
         if let Some(by) = superseded_by {
-            let entry = StreamEntry { index: applied, events: vec![StoreEvent::Superseded { by }] };
+            let at = session.superseded_index;
+            let entry = StreamEntry { index: applied, events: vec![StoreEvent::Superseded { by, at }] };
             self.out.push(HubOutput::Send(id, FromStore::Entry(entry)));
         }
         self.send_ranges(id, &session.frontend, machine);
+    }
+
+    /// Whether a frontend was being drained as of a log index from which a session goes on: what changed since then, the
+    /// stream says.
+    fn was_draining(&self, index: LogIndex, frontend: &FrontendId, machine: &Machine) -> bool {
+        let now = machine.is_draining(frontend);
+        let changed = self.history.above(index).flat_map(|e| e.events.iter()).find_map(|e| match e.event {
+            StoreEvent::Draining { on } if machine.concerns_frontend(e.audience, frontend) => Some(!on),
+            _ => None,
+        });
+        changed.unwrap_or(now)
     }
 
     /// What a connection says after its Hello.
@@ -141,8 +164,8 @@ impl Hub {
         message: ToStore,
         machine: &Machine,
     ) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(stream) = connection.stream.as_mut() else {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(stream) = connection.stream.as_ref() else {
             self.refuse(id, RefusalReason::Protocol, "nothing may be said before Welcome");
             return;
         };
@@ -154,13 +177,7 @@ impl Hub {
                 self.propose(id, purpose, Command::Session(batch));
             }
             ToStore::Heartbeat(heartbeat) if heartbeat.epoch == epoch => {
-                let current = machine.session(epoch).is_some_and(|s| s.current && !s.closed);
-                match (current, heartbeat.serving) {
-                    (true, true) => self.liveness.heard(&frontend, now),
-                    (true, false) => self.liveness.lost(&frontend),
-                    (false, _) => {}
-                }
-                stream.heartbeat = Some(heartbeat);
+                self.heartbeat(now, id, &frontend, heartbeat, machine);
                 self.out.push(HubOutput::Send(id, FromStore::HeartbeatAnswer { log_index: sent }));
             }
             ToStore::Lookup { link, duid } => {

@@ -1,4 +1,4 @@
-//! What a welcomed session is sent: entries, catch-up, the load, its partners' liveness.
+//! What a welcomed session is sent of the log: entries, catch-up, the load.
 
 use super::connection::Load;
 use super::{ConnectionId, Hub, HubOutput};
@@ -84,31 +84,6 @@ impl Hub {
         if done.is_some() || !leases.is_empty() {
             let chunk = LoadChunk { leases, ranges: Vec::new(), done };
             self.out.push(HubOutput::Send(id, FromStore::Load(chunk)));
-        }
-    }
-
-    /// Tells every session what changed about its partners.
-    pub(super) fn tell_liveness(&mut self) {
-        if !self.liveness.take_flipped() {
-            return;
-        }
-        let ids: Vec<ConnectionId> = self.by_epoch.values().copied().collect();
-        for id in ids {
-            self.tell_partners(id);
-        }
-    }
-
-    /// Tells one session of each partner whatever it was not told yet.
-    pub(super) fn tell_partners(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Some(stream) = connection.stream.as_mut() else { return };
-        let relationships = self.network.iter().flat_map(|n| n.relationships.iter());
-        for partner in relationships.filter_map(|r| r.partner_of(&connection.frontend)) {
-            let live = self.liveness.is_live(partner);
-            if stream.told.insert(partner.clone(), live) != Some(live) {
-                let news = FromStore::Liveness { frontend: partner.clone(), live };
-                self.out.push(HubOutput::Send(id, news));
-            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a log entry asks the machine to do, and its Protobuf form.
 
 use leasehold_proto::convert::ConvertError;
-use leasehold_proto::session::SessionBatch;
+use leasehold_proto::session::{HostProof, SessionBatch};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::FrontendId;
@@ -28,6 +28,8 @@ pub enum Command {
     OpenSession {
         /// Whose.
         frontend: FrontendId,
+        /// Where it runs, if it told.
+        host: Option<HostProof>,
     },
     /// The next batch of a session's one sequence.
     Session(Arc<SessionBatch>),
@@ -38,6 +40,28 @@ pub enum Command {
         /// Names, not numbers: the machine numbers what is new.
         network: v1::Network,
     },
+    /// Rows of an old cluster, key and value, before one is founded from them (FO-907).
+    RestoreRows(Vec<(Vec<u8>, Vec<u8>)>),
+    /// An operator says that a frontend is down: its autonomy ends now (R4). An override: if he is wrong, an address
+    /// may get a second owner.
+    DeclareDown {
+        /// Which.
+        frontend: FrontendId,
+    },
+    /// The operator takes it back, before anything followed from it.
+    WithdrawDown {
+        /// Which.
+        frontend: FrontendId,
+    },
+    /// A frontend hands everything back and gets nothing more; or serves again.
+    Drain {
+        /// Which.
+        frontend: FrontendId,
+        /// Whether it is drained from now on.
+        on: bool,
+    },
+    /// The next step of relationships that are left to the store, if there is one.
+    Respread,
 }
 
 /// What a cluster is given at its founding.
@@ -49,6 +73,15 @@ pub struct Found {
     pub incarnation: u16,
     /// Random octets from which server DUIDs are made.
     pub server_duid_seed: [u8; 16],
+    /// Founded from the rows of an old cluster, which were taken before.
+    pub restored: Option<Restored>,
+}
+
+/// How a cluster is founded from an old one's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// An operator's override: ranges are granted at once, though the old cluster's promises may be in force.
+    pub without_waiting: bool,
 }
 
 /// An entry that this program cannot carry out. The node must stop rather than go another way than its peers.
@@ -102,10 +135,23 @@ impl Command {
                     .map_err(|_| ConvertError::Unknown("incarnation", i64::from(f.incarnation)))?,
                 server_duid_seed: leasehold_proto::convert::address(&f.server_duid_seed, "server_duid_seed")?
                     .to_be_bytes(),
+                restored: f.restored.map(|r| Restored { without_waiting: r.without_waiting }),
             }),
-            Body::Open(o) => {
-                Self::OpenSession { frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)? }
+            Body::Open(o) => Self::OpenSession {
+                frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)?,
+                host: o.host.as_ref().map(HostProof::try_from).transpose()?,
+            },
+            Body::Restore(r) => {
+                Self::RestoreRows(r.rows.into_iter().map(|row| (row.key, row.value)).collect())
             }
+            Body::DeclareDown(d) => {
+                let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
+                if d.withdraw { Self::WithdrawDown { frontend } } else { Self::DeclareDown { frontend } }
+            }
+            Body::Drain(d) => {
+                Self::Drain { frontend: FrontendId::new(&d.frontend).map_err(ConvertError::from)?, on: d.on }
+            }
+            Body::Respread(v1::Respread {}) => Self::Respread,
             Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
             Body::Network(n) => Self::ApplyNetwork {
                 expected_version: n.expected_version,
@@ -121,10 +167,24 @@ impl Command {
                 cluster: f.cluster.clone(),
                 incarnation: u32::from(f.incarnation),
                 server_duid_seed: f.server_duid_seed.to_vec(),
+                restored: f.restored.map(|r| v1::Restored { without_waiting: r.without_waiting }),
             }),
-            Self::OpenSession { frontend } => {
-                Body::Open(v1::OpenSession { frontend: frontend.as_str().to_owned() })
+            Self::OpenSession { frontend, host } => Body::Open(v1::OpenSession {
+                frontend: frontend.as_str().to_owned(),
+                host: host.as_ref().map(Into::into),
+            }),
+            Self::RestoreRows(rows) => Body::Restore(v1::RestoreRows {
+                rows: rows
+                    .iter()
+                    .map(|(key, value)| v1::OldRow { key: key.clone(), value: value.clone() })
+                    .collect(),
+            }),
+            Self::DeclareDown { frontend } => declaration(frontend, false),
+            Self::WithdrawDown { frontend } => declaration(frontend, true),
+            Self::Drain { frontend, on } => {
+                Body::Drain(v1::DrainFrontend { frontend: frontend.as_str().to_owned(), on: *on })
             }
+            Self::Respread => Body::Respread(v1::Respread {}),
             Self::Session(batch) => Body::Session(batch.as_ref().into()),
             Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
                 expected_version: *expected_version,
@@ -133,4 +193,8 @@ impl Command {
         };
         v1::Command { body: Some(body) }
     }
+}
+
+fn declaration(frontend: &FrontendId, withdraw: bool) -> v1::command::Body {
+    v1::command::Body::DeclareDown(v1::DeclareDown { frontend: frontend.as_str().to_owned(), withdraw })
 }

@@ -28,7 +28,7 @@ impl Machine {
     /// When the machine next wants to be given the time: the leader then sends a batch, empty if need be.
     #[must_use]
     pub fn next_due(&self) -> Option<ClusterTime> {
-        if self.more_to_free {
+        if self.more_to_free || self.more_to_settle {
             return Some(self.time);
         }
         self.due.first().map(|(moment, _)| *moment)
@@ -77,7 +77,8 @@ impl Machine {
     pub(super) fn rebuild_due(&mut self) {
         self.due.clear();
         self.awaiting.clear();
-        self.reminded.clear();
+        self.held_back.clear();
+        self.looked.clear();
         let leases: Vec<Arc<Lease>> = self.leases.values().map(Arc::clone).collect();
         for lease in leases {
             if let Some(relationship) = self.pools.get(&lease.pool).map(|p| p.pool.relationship) {

@@ -2,13 +2,19 @@
 //!
 //! A lease that ended (expired, released, reset) is told to every session of its relationship at the log index that is
 //! its record's version. It becomes free when every session that could have extended it has acknowledged that index,
-//! after all its own earlier updates, or is dead for certain.
+//! after all its own earlier updates, or is dead for certain. A session that was superseded before the holding was born
+//! could not: from reading of its superseding on it extends nothing that is born later (R6), and before it cannot have
+//! read of it.
+//!
+//! Two queues a relationship: `awaiting`, freed in the order of log indexes as watermarks pass them, and `held_back`,
+//! those that a session that is gone has not acknowledged, each with a reminder for when that one is dead.
 
 use super::STEP_MAX;
 use super::due::Due;
 use super::outcome::{Applied, Audience};
 use super::state::{Machine, Session};
-use leasehold_proto::lease::Lease;
+use leasehold_proto::lease::{Lease, LeaseState};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex, Prefix, RelationshipId, UpdateSeq};
@@ -16,12 +22,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Machine {
-    /// The sessions that could have extended a lease of a relationship: its members', all that ever took part in the
+    /// The sessions that could have extended leases of a relationship: its members', all that ever took part in the
     /// order (before its first batch is answered a session knows no cluster time and can promise nothing), but for
     /// those that stopped cleanly, all of whose promises are told.
     fn extenders(&self, relationship: RelationshipId) -> impl Iterator<Item = &Session> {
         self.sessions.values().filter(move |s| {
-            !s.closed && s.applied_sequence > UpdateSeq(0) && self.is_member(relationship, &s.frontend)
+            !s.closed
+                && s.applied_sequence > UpdateSeq(0)
+                && self.is_member(relationship, &s.frontend)
+                && !is_off(Mechanism::Watermarks)
         })
     }
 
@@ -30,21 +39,61 @@ impl Machine {
     fn may_free(&self, lease: &Lease, relationship: RelationshipId) -> bool {
         let Some(pool) = self.pools.get(&lease.pool) else { return true };
         self.extenders(relationship)
+            .filter(|s| could_have_extended(s, lease))
             .all(|s| s.acked_index >= lease.version || self.is_dead(s, pool, lease.acked_until))
     }
 
-    /// When the last of the gone sessions that hold an ended lease back will be dead for certain.
-    pub(super) fn free_moment(&self, prefix: Prefix) -> ClusterTime {
-        let Some(lease) = self.leases.get(&prefix).filter(|l| l.state.awaits_freeing()) else {
-            return ClusterTime::NEVER;
-        };
-        let Some(pool) = self.pools.get(&lease.pool) else { return ClusterTime::NEVER };
+    /// When the last of the gone sessions that hold an ended lease back is dead for certain, past moments included;
+    /// nothing when none that is gone does.
+    fn held_back_until(&self, lease: &Lease) -> Option<ClusterTime> {
+        let pool = self.pools.get(&lease.pool)?;
         self.extenders(pool.pool.relationship)
-            .filter(|s| s.is_gone() && s.acked_index < lease.version)
+            .filter(|s| s.is_gone() && s.acked_index < lease.version && could_have_extended(s, lease))
             .map(|s| self.dead_moment(s, pool, lease.acked_until))
             .max()
-            // Held back by nobody that is gone: the watermark frees it.
+    }
+
+    /// The moment of an ended lease's reminder; never, when watermarks alone free it.
+    pub(super) fn free_moment(&self, prefix: Prefix) -> ClusterTime {
+        self.leases
+            .get(&prefix)
+            .filter(|l| l.state.awaits_freeing())
+            .and_then(|l| self.held_back_until(l))
             .unwrap_or(ClusterTime::NEVER)
+    }
+
+    /// Sets apart the ended leases that every session still about has acknowledged, and only sessions that are gone
+    /// hold back. Runs before `run_due`, so that a node whose indexes were rebuilt from rows acts at the same log index
+    /// as one that lived through it all.
+    pub(super) fn sort_out_held_back(&mut self) {
+        let relationships: Vec<RelationshipId> = self.awaiting.keys().copied().collect();
+        for relationship in relationships {
+            let present = self.present_watermark(relationship);
+            let looked = self.looked.get(&relationship).copied().unwrap_or_default();
+            if present <= looked {
+                continue;
+            }
+            let Some(queue) = self.awaiting.get(&relationship) else { continue };
+            let after = (LogIndex(looked.0.saturating_add(1)), Prefix::address(0));
+            let passed: Vec<(LogIndex, Prefix)> =
+                queue.range(after..).take_while(|(index, _)| *index <= present).copied().collect();
+            let Some(&(last, _)) = passed.last() else { continue };
+            self.looked.insert(relationship, last);
+            for (index, prefix) in passed {
+                let until = self.leases.get(&prefix).and_then(|l| self.held_back_until(l));
+                if let Some(until) = until {
+                    self.awaits_no_more(relationship, index, prefix);
+                    self.held_back.entry(relationship).or_default().insert((index, prefix));
+                    self.remind(until, Due::Free(prefix));
+                }
+            }
+        }
+    }
+
+    /// The index that all sessions still about have acknowledged; with none of them, every index.
+    fn present_watermark(&self, relationship: RelationshipId) -> LogIndex {
+        let present = self.extenders(relationship).filter(|s| !s.is_gone());
+        present.map(|s| s.acked_index).min().unwrap_or(LogIndex(u64::MAX))
     }
 
     /// Frees what watermarks allow, in the order in which leases ended; says whether more is left to do at once.
@@ -52,15 +101,14 @@ impl Machine {
         self.more_to_free = false;
         let relationships: Vec<RelationshipId> = self.awaiting.keys().copied().collect();
         for relationship in relationships {
-            let watermark = watermark(self.extenders(relationship));
+            let present = self.present_watermark(relationship);
             for _ in 0..STEP_MAX {
-                let Some(prefix) = self.next_awaiting(relationship, watermark) else { break };
+                let Some(prefix) = self.next_awaiting(relationship, present) else { break };
                 self.free(prefix, relationship, out);
             }
-            self.more_to_free |= self.next_awaiting(relationship, watermark).is_some();
+            self.more_to_free |= self.next_awaiting(relationship, present).is_some();
             if self.awaiting.get(&relationship).is_some_and(BTreeSet::is_empty) {
                 self.awaiting.remove(&relationship);
-                self.reminded.remove(&relationship);
             }
         }
     }
@@ -70,37 +118,33 @@ impl Machine {
         (index <= watermark).then_some(prefix)
     }
 
-    /// Puts a reminder into the due index for each ended lease that every session still about has acknowledged, and
-    /// only sessions that are gone hold back: for when those are dead. Runs before `run_due`, so that a node whose
-    /// indexes were rebuilt from rows acts at the same log index as one that lived through it all.
-    pub(super) fn remind_of_blocked(&mut self) {
-        let relationships: Vec<RelationshipId> = self.awaiting.keys().copied().collect();
-        for relationship in relationships {
-            let all = watermark(self.extenders(relationship));
-            let present = watermark(self.extenders(relationship).filter(|s| !s.is_gone()));
-            let from = self.reminded.get(&relationship).copied().unwrap_or_default();
-            if present <= all.max(from) {
-                continue;
+    /// A lease leaves the queues.
+    pub(super) fn awaits_no_more(&mut self, relationship: RelationshipId, index: LogIndex, prefix: Prefix) {
+        for queues in [&mut self.awaiting, &mut self.held_back] {
+            if let Some(queue) = queues.get_mut(&relationship) {
+                queue.remove(&(index, prefix));
             }
-            let Some(queue) = self.awaiting.get(&relationship) else { continue };
-            let after = (LogIndex(all.max(from).0.saturating_add(1)), Prefix::address(0));
-            let blocked: Vec<(LogIndex, Prefix)> =
-                queue.range(after..).take_while(|(index, _)| *index <= present).copied().collect();
-            let Some(&(last, _)) = blocked.last() else { continue };
-            for (_, prefix) in blocked {
-                self.remind(self.free_moment(prefix), Due::Free(prefix));
-            }
-            self.reminded.insert(relationship, last);
         }
     }
 
-    /// A session that is gone holds ended leases back no longer, or fewer of them: the moments at which they may be
-    /// freed have come nearer, so they are all to be reminded of anew.
-    pub(super) fn holds_less_back(&mut self, epoch: Epoch) {
+    /// A session became gone, or one that is gone holds less back: ended leases of its relationships are looked at
+    /// anew.
+    pub(super) fn look_again(&mut self, epoch: Epoch) {
         let Some(frontend) = self.sessions.get(&epoch).map(|s| s.frontend.clone()) else { return };
         let relationships: Vec<RelationshipId> = self.relationships_of(&frontend).collect();
         for relationship in relationships {
-            self.reminded.remove(&relationship);
+            self.looked.remove(&relationship);
+            if let Some(held) = self.held_back.remove(&relationship) {
+                self.awaiting.entry(relationship).or_default().extend(held);
+            }
+        }
+    }
+
+    /// Members of relationships changed: all ended leases are looked at anew.
+    pub(super) fn look_again_everywhere(&mut self) {
+        self.looked.clear();
+        for (relationship, held) in std::mem::take(&mut self.held_back) {
+            self.awaiting.entry(relationship).or_default().extend(held);
         }
     }
 
@@ -117,11 +161,13 @@ impl Machine {
             self.free(prefix, relationship, out);
             return true;
         }
-        // A session that is present holds it back, a new one perhaps: it is reminded of again once that session has
+        // A session that is present holds it back, a new one perhaps: it is looked at again once that one has
         // acknowledged.
+        self.awaits_no_more(relationship, lease.version, prefix);
+        self.awaiting.entry(relationship).or_default().insert((lease.version, prefix));
         let before = LogIndex(lease.version.0.saturating_sub(1));
-        if let Some(reminded) = self.reminded.get_mut(&relationship) {
-            *reminded = before.min(*reminded);
+        if let Some(looked) = self.looked.get_mut(&relationship) {
+            *looked = before.min(*looked);
         }
         false
     }
@@ -130,9 +176,11 @@ impl Machine {
     fn free(&mut self, prefix: Prefix, relationship: RelationshipId, out: &mut Applied) {
         let Some(lease) = self.leases.get(&prefix) else { return };
         let mut freed = lease.as_ref().clone();
-        freed.state = leasehold_proto::lease::LeaseState::Free;
+        freed.state = LeaseState::Free;
         freed.state_since = self.time;
-        freed.acked_until = ClusterTime::ZERO;
+        if !is_off(Mechanism::AcknowledgedPerHolding) {
+            freed.acked_until = ClusterTime::ZERO;
+        }
         self.stamp(&mut freed, Epoch::NONE);
         self.counters.freed += 1;
         let told = Arc::new(freed.clone());
@@ -141,7 +189,7 @@ impl Machine {
     }
 }
 
-/// The index that all of them have acknowledged; with none of them, every index.
-fn watermark<'a>(sessions: impl Iterator<Item = &'a Session>) -> LogIndex {
-    sessions.map(|s| s.acked_index).min().unwrap_or(LogIndex(u64::MAX))
+/// R6: a session that was superseded before a holding was born cannot have extended it.
+fn could_have_extended(session: &Session, lease: &Lease) -> bool {
+    session.superseded_by.is_none() || lease.born <= session.superseded_index
 }

@@ -12,6 +12,9 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     ranges_have_owners_that_exist(machine)?;
     ended_leases_await_freeing(machine)?;
     bindings_match_leases(machine)?;
+    counts_and_owners_match_rows(machine)?;
+    slices_are_accounted_for(machine)?;
+    owned_slices_do_not_overlap(machine)?;
     acknowledgements_are_bounded(machine)
 }
 
@@ -57,15 +60,17 @@ pub fn ranges_have_owners_that_exist(machine: &Machine) -> Result<(), String> {
 /// # Errors
 /// Names the lease.
 pub fn ended_leases_await_freeing(machine: &Machine) -> Result<(), String> {
-    let waiting: usize = machine.awaiting.values().map(std::collections::BTreeSet::len).sum();
+    let queues = machine.awaiting.values().chain(machine.held_back.values());
+    let waiting: usize = queues.map(std::collections::BTreeSet::len).sum();
     let ended = machine.leases.values().filter(|l| l.state.awaits_freeing());
     let mut count = 0;
     for lease in ended {
         count += 1;
         let relationship = machine.pools.get(&lease.pool).map(|p| p.pool.relationship);
-        let queued = relationship
-            .and_then(|r| machine.awaiting.get(&r))
-            .is_some_and(|q| q.contains(&(lease.version, lease.prefix)));
+        let queued = relationship.is_some_and(|r| {
+            let queues = machine.awaiting.get(&r).into_iter().chain(machine.held_back.get(&r));
+            queues.filter(|q| q.contains(&(lease.version, lease.prefix))).count() == 1
+        });
         if !queued {
             return Err(format!("{} is {} and not queued for freeing", lease.prefix, lease.state.name()));
         }
@@ -100,6 +105,83 @@ pub fn bindings_match_leases(machine: &Machine) -> Result<(), String> {
 pub fn acknowledgements_are_bounded(machine: &Machine) -> Result<(), String> {
     match machine.leases.values().find(|l| l.acked_until > machine.acked_until_max) {
         Some(lease) => Err(format!("{} is acknowledged beyond the recorded maximum", lease.prefix)),
+        None => Ok(()),
+    }
+}
+
+/// The indexes of owners and the counts of leases are what a rebuild from the records gives.
+///
+/// # Errors
+/// Names the pool.
+pub fn counts_and_owners_match_rows(machine: &Machine) -> Result<(), String> {
+    let owned = machine.ranges.iter().filter(|(_, r)| !r.owner.is_none());
+    let by_owner: std::collections::BTreeSet<_> = owned.clone().map(|(id, r)| (r.owner, *id)).collect();
+    if by_owner != machine.by_owner || !owned.clone().map(|(id, _)| id).eq(&machine.owned) {
+        return Err("the index of owners is not what the ranges say".to_owned());
+    }
+    for (id, pool) in &machine.pools {
+        let tally = machine.tallies.get(id).cloned().unwrap_or_default();
+        let mut leases = [0; 9];
+        let mut cut = 0;
+        for lease in machine.leases.values().filter(|l| l.pool == *id) {
+            leases[lease.state as usize] += 1;
+            cut += u64::from(pool.retired.is_none() && !pool.offers(lease.prefix));
+        }
+        if leases != tally.leases || cut != tally.leases_cut {
+            return Err(format!("pool {id} counts {:?} and {} cut", tally.leases, tally.leases_cut));
+        }
+        let mut closed = std::collections::BTreeMap::new();
+        let mut granted = 0;
+        for (_, range) in owned.clone().filter(|(r, _)| r.pool == *id) {
+            match range.closed {
+                true => *closed.entry(range.owner).or_default() += 1,
+                false => granted += 1,
+            }
+        }
+        if (granted, &closed) != (tally.granted, &tally.closed) {
+            return Err(format!("pool {id} counts {} granted and {:?} closed", tally.granted, tally.closed));
+        }
+    }
+    Ok(())
+}
+
+/// Every slice granted or passed over so far has a record, and none past that; a lease past what is offered of a pool,
+/// or of a retired one, is not free for long: only what is still to be looked through.
+///
+/// # Errors
+/// Names the pool.
+pub fn slices_are_accounted_for(machine: &Machine) -> Result<(), String> {
+    for (id, pool) in machine.pools.iter().filter(|(_, p)| p.retired.is_none()) {
+        let records = machine.ranges.keys().filter(|r| r.pool == *id);
+        if !records.map(|r| r.slice).eq(0..pool.fresh_slices_used) {
+            return Err(format!("pool {id} has not a record of each slice below {}", pool.fresh_slices_used));
+        }
+    }
+    Ok(())
+}
+
+/// No address offered is in two ranges that have owners, of whatever pools (R1, and the configuration rule).
+///
+/// # Errors
+/// Names the two.
+pub fn owned_slices_do_not_overlap(machine: &Machine) -> Result<(), String> {
+    let mut spans = Vec::new();
+    for range in &machine.owned {
+        let Some(pool) = machine.pools.get(&range.pool) else {
+            return Err(format!("range {range} is of no pool"));
+        };
+        let geometry = &pool.pool.geometry;
+        let Some((first, last)) = geometry.slots_of(range.slice) else {
+            return Err(format!("range {range} lies past its pool's end"));
+        };
+        let last = if pool.retired.is_some() { last } else { last.min(pool.offered_last_slot) };
+        if first <= last {
+            spans.push((geometry.prefix_at(first).bits(), geometry.prefix_at(last).last_bits(), *range));
+        }
+    }
+    spans.sort_unstable();
+    match spans.windows(2).find(|pair| pair[0].1 >= pair[1].0) {
+        Some(pair) => Err(format!("ranges {} and {} overlap", pair[0].2, pair[1].2)),
         None => Ok(()),
     }
 }

@@ -5,10 +5,10 @@
 
 use super::due::Due;
 use super::outcome::{Applied, Audience};
-use super::rows::RowKey;
 use super::state::{Machine, PoolState};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::expires_at;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
@@ -36,6 +36,7 @@ impl Machine {
             (UpdateKind::Promise, Some(record)) => {
                 self.promise_on_record(epoch, update, &record, relationship, out)
             }
+            (UpdateKind::Adopt, record) => self.adopt(epoch, update, record.as_deref(), relationship, out),
             (UpdateKind::Release | UpdateKind::Decline, None) => Err(UpdateRefusal::UnknownLease),
             (UpdateKind::Release, Some(record)) => {
                 self.end(epoch, update, &record, LeaseState::Released, relationship, out)
@@ -59,7 +60,7 @@ impl Machine {
         // What was acknowledged belongs to one holding (R2): another client's is no promise of this session.
         let same_holding = record.filter(|r| r.binding == update.binding);
         let acked_until = same_holding.map_or(ClusterTime::ZERO, |r| r.acked_until);
-        if self.is_dead(session, pool, acked_until) {
+        if self.is_dead(session, pool, acked_until) && !is_off(Mechanism::LateUpdates) {
             return Err(UpdateRefusal::Fenced);
         }
         if !self.is_member(pool.pool.relationship, &session.frontend) {
@@ -78,24 +79,34 @@ impl Machine {
             .is_some_and(|r| r.owner == epoch)
     }
 
-    fn create(
+    pub(super) fn create(
         &mut self,
         epoch: Epoch,
         update: &LeaseUpdate,
         relationship: RelationshipId,
         out: &mut Applied,
     ) -> Result<(), UpdateRefusal> {
-        if !self.owns_range(epoch, update) {
+        if !self.owns_range(epoch, update) && !is_off(Mechanism::StoreFence) {
             return Err(UpdateRefusal::NotGranted);
         }
         let lease = self.fresh_lease(epoch, update);
+        self.note_two_addresses(epoch, &lease);
         self.put_lease(lease, relationship);
         self.tell_lease(update, Audience::RelationshipExcept(relationship, epoch), out);
         Ok(())
     }
 
+    /// Since which log index sessions may know of a holding that this session makes now. What a superseded session made
+    /// before it read of that was not told to anybody before, but it knows it itself.
+    fn born(&self, epoch: Epoch) -> LogIndex {
+        match self.sessions.get(&epoch) {
+            Some(session) if session.superseded_by.is_some() => session.superseded_index,
+            _ => self.applied,
+        }
+    }
+
     /// A new holding of an address: acked_until begins anew (R2).
-    fn fresh_lease(&self, epoch: Epoch, update: &LeaseUpdate) -> Lease {
+    pub(super) fn fresh_lease(&self, epoch: Epoch, update: &LeaseUpdate) -> Lease {
         Lease {
             prefix: update.prefix,
             pool: update.pool,
@@ -110,12 +121,13 @@ impl Machine {
             epoch,
             version: self.applied,
             others_version: LogIndex(0),
+            born: self.born(epoch),
             extra: update.extra.clone(),
         }
     }
 
     /// R5 and R2: a partner's promise about an address of which there is a record.
-    fn promise_on_record(
+    pub(super) fn promise_on_record(
         &mut self,
         epoch: Epoch,
         update: &LeaseUpdate,
@@ -126,11 +138,14 @@ impl Machine {
         if record.state == LeaseState::Free {
             return self.create(epoch, update, relationship, out);
         }
-        if record.binding != update.binding || record.pool != update.pool {
-            // R8's ground: whoever was committed first stays.
+        let is_other = record.binding != update.binding || record.pool != update.pool;
+        if is_other && !is_off(Mechanism::CommittedFirstStays) {
+            // R8: whoever was committed first stays.
+            self.note_two_clients(epoch, update, record);
             return Err(UpdateRefusal::OtherClient);
         }
-        let mut lease = self.acknowledge(record, update);
+        let mut lease =
+            if is_other { self.fresh_lease(epoch, update) } else { self.acknowledge(record, update) };
         self.stamp(&mut lease, epoch);
         // A declined address stays in quarantine whatever its client's other partner promised meanwhile.
         let revived = matches!(record.state, LeaseState::Expired | LeaseState::Released);
@@ -153,14 +168,15 @@ impl Machine {
     /// R3, the store's rule: within one holding acknowledgement and expiry merge by maximum, never lowered (R2).
     fn acknowledge(&self, record: &Lease, update: &LeaseUpdate) -> Lease {
         let mut lease = record.clone();
-        if update.valid_until >= record.valid_until {
+        let lowers = is_off(Mechanism::MaxMerge);
+        if lowers || update.valid_until >= record.valid_until {
             lease.valid_until = update.valid_until;
             lease.preferred = update.preferred;
         }
         // The guard must cover the longest promise that may be outstanding: a frozen acknowledgement makes promises
         // shorter while they end at the same moment, and the Reply with the shorter one may be lost.
         lease.valid = record.valid.max(update.valid);
-        lease.acked_until = record.acked_until.max(update.ack_until);
+        lease.acked_until = if lowers { update.ack_until } else { record.acked_until.max(update.ack_until) };
         lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
         if update.extra.is_some() {
             lease.extra.clone_from(&update.extra);
@@ -184,7 +200,8 @@ impl Machine {
             return Some(UpdateRefusal::OtherClient);
         }
         let by_others = if record.epoch == epoch { record.others_version } else { record.version };
-        (by_others > update.base_version).then_some(UpdateRefusal::ChangedSince)
+        let changed = by_others > update.base_version && !is_off(Mechanism::RecordVersions);
+        changed.then_some(UpdateRefusal::ChangedSince)
     }
 
     fn end(
@@ -220,7 +237,7 @@ impl Machine {
         Ok(())
     }
 
-    fn tell_lease(&self, update: &LeaseUpdate, audience: Audience, out: &mut Applied) {
+    pub(super) fn tell_lease(&self, update: &LeaseUpdate, audience: Audience, out: &mut Applied) {
         if let Some(lease) = self.leases.get(&update.prefix) {
             out.tell(audience, StoreEvent::Lease(Arc::clone(lease)));
         }
@@ -230,10 +247,8 @@ impl Machine {
     pub(super) fn put_lease(&mut self, lease: Lease, relationship: RelationshipId) {
         let prefix = lease.prefix;
         if let Some(old) = self.leases.get(&prefix).cloned() {
-            if old.state.awaits_freeing()
-                && let Some(queue) = self.awaiting.get_mut(&relationship)
-            {
-                queue.remove(&(old.version, prefix));
+            if old.state.awaits_freeing() {
+                self.awaits_no_more(relationship, old.version, prefix);
             }
             if old.binding != lease.binding {
                 self.bindings.remove(&(old.binding.clone(), prefix));
@@ -243,9 +258,7 @@ impl Machine {
         if !self.has_earlier_due(&lease) {
             self.index_ending(&lease, relationship);
         }
-        self.bindings.insert((lease.binding.clone(), prefix));
-        self.leases.insert(prefix, Arc::new(lease));
-        self.touch(RowKey::Lease(prefix));
+        self.store_lease(lease);
     }
 
     /// Enters a record into the indexes of what is to happen to it.

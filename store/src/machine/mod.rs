@@ -11,28 +11,43 @@
 //! - R3: `leases::acknowledge`, acked_until merges by maximum within one holding;
 //! - R4: [`sessions`]`::is_dead`, and `sessions::may_extend`;
 //! - R5: `leases::promise_on_record`, any live partner session extends for the same client;
-//! - R6: `sessions::open`, a new session supersedes the old one;
+//! - R6: `sessions::open`, a new session supersedes the old one, and may prove it gone (`ending::prove_gone`);
+//! - R7: [`adoption`]`::adopt`, a claimed lease of which there never was a record;
+//! - R8: [`conflicts`]`::note_two_clients`, committed first stays, and the conflict is written down;
 //! - R9: the binding index keeps every lease of a binding; frontends release what a client does not use.
 //!
 //! Work per apply is bounded: what time makes due is done [`STEP_MAX`] at a time, the rest at the next command.
 
+mod adoption;
 mod command;
+mod conflicts;
+mod draining;
 mod due;
+mod ending;
 mod freeing;
 pub mod invariants;
 mod leases;
 mod network;
 mod outcome;
+mod ownership;
+mod pool_view;
 mod ranges;
+mod reshaping;
+mod restore;
 mod rows;
 mod sessions;
+mod slices;
+mod spreading;
 mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found};
-pub use outcome::{Applied, Audience, Event, NetworkRefusal, Outcome};
+pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Restored};
+pub use conflicts::{Conflict, ConflictKind};
+pub use outcome::{Applied, Audience, DeclareRefusal, Event, NetworkRefusal, Outcome};
+pub use pool_view::{ClosedUntil, PoolView};
 pub use rows::RowError;
 pub use state::{Counters, Machine};
 pub use view::{RangeStanding, RangeView, SessionView};
@@ -67,18 +82,23 @@ impl Machine {
         for command in &batch.commands {
             let outcome = match command {
                 Command::Found(found) => self.found(found),
-                Command::OpenSession { frontend } => self.open(frontend, &mut out),
+                Command::OpenSession { frontend, host } => self.open(frontend, *host, &mut out),
                 Command::Session(batch) => self.take_batch(batch, &mut out),
                 Command::ApplyNetwork { expected_version, network } => {
                     self.apply_network(*expected_version, network, &mut out)
                 }
+                Command::RestoreRows(rows) => self.take_old_rows(rows),
+                Command::DeclareDown { frontend } => self.declare_down(frontend, &mut out),
+                Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
+                Command::Respread => self.respread(&mut out),
+                Command::Drain { frontend, on } => self.drain(frontend, *on, &mut out),
             };
             out.outcomes.push(outcome);
         }
-        self.remind_of_blocked();
+        self.sort_out_held_back();
         self.run_due(&mut out);
         self.free_watermarked(&mut out);
-        self.settle_retired(&mut out);
+        self.settle(&mut out);
         self.take_changed_rows(&mut out);
         out
     }

@@ -22,6 +22,12 @@ pub enum Outcome {
     Founded,
     /// It was founded before: nothing changed.
     AlreadyFounded,
+    /// Rows of an old cluster were taken.
+    RowsTaken,
+    /// One of them makes no sense, in words.
+    RowRefused(String),
+    /// Rows of an old cluster were taken: a cluster is founded from them, or not at all.
+    RestoringUnfinished,
     /// A session was opened.
     SessionOpened(Epoch),
     /// A session's batch was taken.
@@ -47,6 +53,36 @@ pub enum Outcome {
     NetworkRefused(NetworkRefusal),
     /// The cluster is not founded yet.
     NotFounded,
+    /// A frontend's declaration as down was made or taken back, for these sessions.
+    Declared(Vec<Epoch>),
+    /// It was not.
+    DeclareRefused(DeclareRefusal),
+    /// A frontend is drained from now on, or serves again; it was so already with `changed: false`.
+    Drained {
+        /// Whether anything changed.
+        changed: bool,
+    },
+    /// Relationships left to the store took a step, under this version; nothing when there was none to take.
+    Respread(Option<u64>),
+}
+
+/// Why a declaration was not made, or not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeclareRefusal {
+    /// No session of it is about.
+    #[error("there is no session of that frontend: nothing waits for it")]
+    NoSession,
+    /// All its sessions stopped cleanly, or were declared down before.
+    #[error("nothing is left to declare: its sessions stopped cleanly or were declared down before")]
+    NothingLeft,
+    /// None of its sessions is declared down.
+    #[error("the frontend is not declared down")]
+    NotDeclared,
+    /// Its promises are over: others may have its addresses.
+    #[error(
+        "too late: its session is dead for certain and others may have its ranges; restart it, it comes back as new"
+    )]
+    TooLate,
 }
 
 /// Why a configuration was not taken.

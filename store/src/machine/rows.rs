@@ -5,12 +5,14 @@
 //! indexes included.
 
 use super::command::FORMAT_VERSION;
+use super::conflicts::Conflict;
 use super::outcome::Applied;
 use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::network::Network;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::{
@@ -31,6 +33,9 @@ pub(super) enum RowKey {
     Session(Epoch),
     Range(RangeId),
     Lease(Prefix),
+    Draining,
+    Conflict(u64),
+    Written,
 }
 
 /// A row that cannot be understood.
@@ -71,8 +76,41 @@ impl RowKey {
                 key.extend(prefix.bits().to_be_bytes());
                 key.push(prefix.len_bits());
             }
+            Self::Draining => key.push(8),
+            Self::Conflict(number) => {
+                key.push(9);
+                key.extend(number.to_be_bytes());
+            }
+            Self::Written => key.push(10),
         }
         key
+    }
+
+    /// The key of these octets; nothing for one of a newer program.
+    pub(super) fn decode(key: &[u8]) -> Option<Self> {
+        let (family, rest) = key.split_first()?;
+        let number = |octets: &[u8]| octets.try_into().map(u64::from_be_bytes).ok();
+        let id = |octets: &[u8]| octets.try_into().map(u32::from_be_bytes).ok();
+        Some(match family {
+            1 => Self::Cluster,
+            2 => Self::Network,
+            3 => Self::Relationship(RelationshipId(id(rest)?)),
+            4 => Self::Pool(PoolId(id(rest)?)),
+            5 => Self::Session(Epoch(number(rest)?)),
+            6 => {
+                let (pool, slice) = rest.split_at_checked(4)?;
+                Self::Range(RangeId { pool: PoolId(id(pool)?), slice: number(slice)? })
+            }
+            7 => {
+                let (bits, length) = rest.split_at_checked(16)?;
+                let bits = bits.try_into().map(u128::from_be_bytes).ok()?;
+                Self::Lease(Prefix::new(bits, u32::from(*length.first()?)).ok()?)
+            }
+            8 => Self::Draining,
+            9 => Self::Conflict(number(rest)?),
+            10 => Self::Written,
+            _ => return None,
+        })
     }
 }
 
@@ -95,7 +133,10 @@ impl Machine {
             .chain(self.pools.keys().map(|k| RowKey::Pool(*k)))
             .chain(self.sessions.keys().map(|k| RowKey::Session(*k)))
             .chain(self.ranges.keys().map(|k| RowKey::Range(*k)))
-            .chain(self.leases.keys().map(|k| RowKey::Lease(*k)));
+            .chain(self.leases.keys().map(|k| RowKey::Lease(*k)))
+            .chain([RowKey::Draining])
+            .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)))
+            .chain([RowKey::Written]);
         keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
     }
 
@@ -108,10 +149,20 @@ impl Machine {
             RowKey::Session(epoch) => session_row(epoch, self.sessions.get(&epoch)?).encode_to_vec(),
             RowKey::Range(range) => {
                 let state = self.ranges.get(&range)?;
-                let (owner, closed, unclean) = (state.owner.0, state.closed, state.unclean);
-                v1::RangeRow { range: Some(range.into()), owner, closed, unclean }.encode_to_vec()
+                let RangeState { owner, closed, unclean, passed } = *state;
+                v1::RangeRow { range: Some(range.into()), owner: owner.0, closed, unclean, passed }
+                    .encode_to_vec()
             }
             RowKey::Lease(prefix) => v1::Lease::from(self.leases.get(&prefix)?.as_ref()).encode_to_vec(),
+            RowKey::Draining => {
+                if self.draining.is_empty() {
+                    return None;
+                }
+                let frontends = self.draining.iter().map(|f| f.as_str().to_owned()).collect();
+                v1::DrainingRow { frontends }.encode_to_vec()
+            }
+            RowKey::Conflict(number) => self.conflicts.get(&number)?.to_row(number).encode_to_vec(),
+            RowKey::Written => self.written.as_ref()?.encode_to_vec(),
         })
     }
 
@@ -130,6 +181,8 @@ impl Machine {
             next_id: self.next_id,
             acked_until_max_ms: self.acked_until_max.as_millis(),
             applied_index: self.applied.0,
+            grants_held_until_ms: self.grants_held_until.as_millis(),
+            restoring: self.restoring,
         }
     }
 
@@ -142,18 +195,17 @@ impl Machine {
         for (key, value) in rows {
             machine.restore_row(&key, &value).map_err(|detail| RowError { key, detail })?;
         }
-        let Self { ranges, pools, .. } = &mut machine;
-        for (range, _) in ranges.iter().filter(|(_, r)| r.owner.is_none()) {
-            if let Some(pool) = pools.get_mut(&range.pool) {
-                pool.free_slices.insert(range.slice);
-            }
-        }
+        machine.rebuild_tables();
         machine.rebuild_due();
         machine.counters = Counters::default();
         Ok(machine)
     }
 
-    fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+    pub(super) fn restore_cluster_row(&mut self, value: &[u8]) -> Result<(), String> {
+        self.restore_cluster(&decode(value)?)
+    }
+
+    pub(super) fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let text = |e: ConvertError| e.to_string();
         match key.first() {
             Some(1) => self.restore_cluster(&decode(value)?),
@@ -169,14 +221,30 @@ impl Machine {
             Some(6) => {
                 let row: v1::RangeRow = decode(value)?;
                 let range = RangeId::from(row.range.as_ref().ok_or("`range` is missing")?);
-                let (owner, closed, unclean) = (Epoch(row.owner), row.closed, row.unclean);
-                self.ranges.insert(range, RangeState { owner, closed, unclean });
+                let v1::RangeRow { closed, unclean, passed, .. } = row;
+                self.ranges.insert(range, RangeState { owner: Epoch(row.owner), closed, unclean, passed });
                 Ok(())
             }
             Some(7) => {
                 let lease = Lease::try_from(&decode::<v1::Lease>(value)?).map_err(text)?;
                 self.bindings.insert((lease.binding.clone(), lease.prefix));
                 self.leases.insert(lease.prefix, Arc::new(lease));
+                Ok(())
+            }
+            Some(8) => {
+                let row: v1::DrainingRow = decode(value)?;
+                for frontend in &row.frontends {
+                    self.draining.insert(FrontendId::new(frontend).map_err(|e| e.to_string())?);
+                }
+                Ok(())
+            }
+            Some(9) => {
+                let row: v1::ConflictRow = decode(value)?;
+                self.conflicts.insert(row.number, Conflict::from_row(&row).map_err(text)?);
+                Ok(())
+            }
+            Some(10) => {
+                self.written = Some(Arc::new(decode(value)?));
                 Ok(())
             }
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
@@ -203,6 +271,8 @@ impl Machine {
         self.next_id = row.next_id;
         self.acked_until_max = ClusterTime::from_millis(row.acked_until_max_ms);
         self.applied = LogIndex(row.applied_index);
+        self.grants_held_until = ClusterTime::from_millis(row.grants_held_until_ms);
+        self.restoring = row.restoring;
         Ok(())
     }
 
@@ -210,6 +280,9 @@ impl Machine {
         let mut members = Members::default();
         for member in &row.members {
             let frontend = FrontendId::new(&member.frontend).map_err(|e| e.to_string())?;
+            if member.left_index == 0 {
+                members.joined.insert(frontend.clone(), LogIndex(member.joined_index));
+            }
             members
                 .frontends
                 .insert(frontend, (member.left_index != 0).then_some(LogIndex(member.left_index)));
@@ -226,15 +299,29 @@ impl Machine {
             RelationshipId(row.relationship),
         )
         .map_err(|e| e.to_string())?;
+        let sweep_from = match row.sweep_from.as_slice() {
+            [] => None,
+            octets => {
+                Some(leasehold_proto::convert::address(octets, "sweep_from").map_err(|e| e.to_string())?)
+            }
+        };
         self.pools.insert(
             pool.id,
             PoolState {
+                offered_last_slot: row.offered_last_slot.unwrap_or(pool.geometry.last_slot()),
+                cut: (row.cut_index != 0).then_some(LogIndex(row.cut_index)),
+                unclean_below: row.unclean_below,
+                sweep_from,
+                look_from: row.look_from,
+                asked_for: Epoch(row.asked_for),
+                passed_slices: BTreeSet::new(),
                 pool: Arc::new(pool),
                 wire,
                 retired: (row.retired_index != 0).then_some(LogIndex(row.retired_index)),
                 mclt_max: Duration::from_secs(u64::from(row.mclt_secs_max)),
                 autonomy_max: span(row.autonomy_ms_max),
                 fresh_slices_used: row.fresh_slices_used,
+                asked_back_at: ClusterTime::from_millis(row.asked_back_ms),
                 free_slices: BTreeSet::new(),
             },
         );
@@ -256,6 +343,10 @@ impl Machine {
                 extended_at: ClusterTime::from_millis(row.extended_at_ms),
                 acked_index: LogIndex(row.acked_index),
                 superseded_by,
+                superseded_index: LogIndex(row.superseded_index),
+                host: row.host.as_ref().map(HostProof::try_from).transpose().map_err(|e| e.to_string())?,
+                proven_gone: row.proven_gone_ms.map(ClusterTime::from_millis),
+                declared_down: row.declared_down_ms.map(ClusterTime::from_millis),
                 closed: row.closed,
                 ended: row.ended,
                 opened_at: ClusterTime::from_millis(row.opened_at_ms),
@@ -281,6 +372,7 @@ fn members_row(id: RelationshipId, members: &Members) -> v1::RelationshipRow {
     let members = members.frontends.iter().map(|(frontend, left)| v1::Member {
         frontend: frontend.as_str().to_owned(),
         left_index: left.unwrap_or_default().0,
+        joined_index: members.joined.get(frontend).copied().unwrap_or_default().0,
     });
     v1::RelationshipRow { id: id.0, members: members.collect() }
 }
@@ -294,6 +386,13 @@ fn pool_row(state: &PoolState) -> v1::PoolRow {
         mclt_secs_max: u32::try_from(state.mclt_max.as_secs()).unwrap_or(u32::MAX),
         autonomy_ms_max: span_row(state.autonomy_max),
         fresh_slices_used: state.fresh_slices_used,
+        asked_back_ms: state.asked_back_at.as_millis(),
+        asked_for: state.asked_for.0,
+        offered_last_slot: Some(state.offered_last_slot),
+        cut_index: state.cut.unwrap_or_default().0,
+        unclean_below: state.unclean_below,
+        sweep_from: state.sweep_from.map(|bits| bits.to_be_bytes().to_vec()).unwrap_or_default(),
+        look_from: state.look_from,
     }
 }
 
@@ -308,5 +407,9 @@ fn session_row(epoch: Epoch, session: &Session) -> v1::SessionRow {
         closed: session.closed,
         ended: session.ended,
         opened_at_ms: session.opened_at.as_millis(),
+        superseded_index: session.superseded_index.0,
+        host: session.host.as_ref().map(Into::into),
+        proven_gone_ms: session.proven_gone.map(ClusterTime::as_millis),
+        declared_down_ms: session.declared_down.map(ClusterTime::as_millis),
     }
 }

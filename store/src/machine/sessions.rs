@@ -5,9 +5,10 @@ use super::rows::RowKey;
 use super::state::{Cluster, Machine, PoolState, Session};
 use super::{Found, due::Due};
 use leasehold_proto::lifetimes::dead_at;
-use leasehold_proto::session::{BatchOutcome, SessionBatch, StoreEvent, UpdateOutcome};
+use leasehold_proto::sabotage::{Mechanism, is_off};
+use leasehold_proto::session::{BatchOutcome, HostProof, SessionBatch, StoreEvent, UpdateOutcome};
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{Epoch, FrontendId, UpdateSeq};
+use leasehold_proto::words::{Epoch, FrontendId, LogIndex, UpdateSeq};
 use std::time::Duration;
 
 impl Machine {
@@ -15,18 +16,29 @@ impl Machine {
         if self.cluster.is_some() {
             return Outcome::AlreadyFounded;
         }
+        if self.restoring != found.restored.is_some() {
+            return Outcome::RestoringUnfinished;
+        }
         self.cluster = Some(Cluster {
             name: found.cluster.clone(),
             incarnation: found.incarnation,
             server_duid_seed: found.server_duid_seed,
         });
         self.touch(RowKey::Cluster);
+        if let Some(restored) = found.restored {
+            self.end_restoring(restored.without_waiting);
+        }
         Outcome::Founded
     }
 
     /// R6: a new session of a frontend supersedes the older one, which is granted nothing more and never extended;
     /// its ranges stay closed until it is dead for certain.
-    pub(super) fn open(&mut self, frontend: &FrontendId, out: &mut Applied) -> Outcome {
+    pub(super) fn open(
+        &mut self,
+        frontend: &FrontendId,
+        host: Option<HostProof>,
+        out: &mut Applied,
+    ) -> Outcome {
         let Some(cluster) = &self.cluster else { return Outcome::NotFounded };
         self.epoch_counter += 1;
         let epoch = Epoch::new(cluster.incarnation, self.epoch_counter);
@@ -36,6 +48,10 @@ impl Machine {
             extended_at: self.time,
             acked_index: Default::default(),
             superseded_by: None,
+            superseded_index: LogIndex(0),
+            host,
+            proven_gone: None,
+            declared_down: None,
             closed: false,
             ended: false,
             opened_at: self.time,
@@ -46,17 +62,26 @@ impl Machine {
         if let Some(old) = self.current.insert(frontend.clone(), epoch) {
             self.supersede(old, epoch, out);
         }
+        if let Some(host) = host {
+            self.prove_gone(epoch, host);
+        }
         self.schedule_session(epoch);
         Outcome::SessionOpened(epoch)
     }
 
     fn supersede(&mut self, old: Epoch, by: Epoch, out: &mut Applied) {
+        let at = self.applied;
         if let Some(session) = self.sessions.get_mut(&old) {
             session.superseded_by = Some(by);
+            session.superseded_index = at;
             self.touch(RowKey::Session(old));
-            out.tell(Audience::Session(old), StoreEvent::Superseded { by });
+            out.tell(Audience::Session(old), StoreEvent::Superseded { by, at });
+        }
+        if is_off(Mechanism::ClosedRanges) {
+            self.release_ranges_of(old, out);
         }
         self.close_ranges_of(old, out);
+        self.look_again(old);
         self.schedule_session(old);
     }
 
@@ -65,13 +90,13 @@ impl Machine {
         let epoch = batch.epoch;
         let Some(session) = self.sessions.get_mut(&epoch) else { return Outcome::UnknownSession };
         let applied = session.applied_sequence;
-        if batch.sequence <= applied {
+        if batch.sequence <= applied && !is_off(Mechanism::Idempotence) {
             return Outcome::BatchRepeated { applied };
         }
-        if batch.sequence != applied.next() {
+        if batch.sequence > applied.next() {
             return Outcome::BatchOutOfOrder { applied };
         }
-        session.applied_sequence = batch.sequence;
+        session.applied_sequence = applied.max(batch.sequence);
         self.touch(RowKey::Session(epoch));
         let refused = self.take_updates(epoch, batch, out);
         self.take_back(epoch, &batch.returned, out);
@@ -109,14 +134,16 @@ impl Machine {
         let lets_go = session.is_gone() && acked > session.acked_index;
         session.acked_index = acked;
         if lets_go {
-            self.holds_less_back(epoch);
+            self.look_again(epoch);
         }
     }
 
     /// R4, the store's side of extension: only the current session of its frontend, not closed, and not past its
     /// deadline, which it once past never is again.
     pub(super) fn may_extend(&self, session: &Session) -> bool {
-        !session.is_gone() && !session.closed && self.time < self.deadline_of(session)
+        let is_past = session.is_gone() || self.time >= self.deadline_of(session);
+        let may = !is_past || (is_off(Mechanism::NoExtensionPastDeadline) && session.superseded_by.is_none());
+        may && !session.closed
     }
 
     fn extend(&mut self, epoch: Epoch) -> bool {
@@ -134,8 +161,8 @@ impl Machine {
         if let Some(session) = self.sessions.get_mut(&epoch) {
             session.closed = true;
         }
-        self.release_ranges_of(epoch, None, out);
-        self.holds_less_back(epoch);
+        self.release_ranges_of(epoch, out);
+        self.look_again(epoch);
         self.schedule_session(epoch);
     }
 
@@ -144,7 +171,7 @@ impl Machine {
     pub(super) fn deadline_of(&self, session: &Session) -> ClusterTime {
         let autonomy =
             self.pools_of(&session.frontend).map(|p| p.autonomy_max).min().unwrap_or(Duration::MAX);
-        if autonomy == Duration::MAX { ClusterTime::NEVER } else { session.extended_at + autonomy }
+        deadline(session, autonomy)
     }
 
     /// Pools, retired ones included, whose leases a frontend may know.
@@ -171,7 +198,8 @@ impl Machine {
         if session.closed {
             return ClusterTime::ZERO;
         }
-        dead_at(session.extended_at, pool.autonomy_max, acked_until, pool.mclt_max, &self.timing())
+        let deadline = deadline(session, pool.autonomy_max);
+        dead_at(session.extended_at, deadline, acked_until, pool.mclt_max, &self.timing())
     }
 
     /// R4: dead for certain, as far as that lease or address of that pool goes. A session that may still be extended
@@ -192,12 +220,13 @@ impl Machine {
             self.touch(RowKey::Session(epoch));
             self.close_ranges_of(epoch, out);
             // It holds nothing back as one that is present any more, from this moment on in the order of moments.
-            self.remind_of_blocked();
+            self.look_again(epoch);
+            self.sort_out_held_back();
             acted = true;
         }
         acted |= self.reopen_ranges_of_dead(epoch, out);
         if self.forgettable(epoch) {
-            self.holds_less_back(epoch);
+            self.look_again(epoch);
             self.sessions.remove(&epoch);
             self.touch(RowKey::Session(epoch));
             return true;
@@ -239,4 +268,10 @@ impl Machine {
     pub(super) fn schedule_session(&mut self, epoch: Epoch) {
         self.remind(self.session_moment(epoch), Due::Session(epoch));
     }
+}
+
+/// R4: when a session's autonomy ends, in pools of that autonomy.
+fn deadline(session: &Session, autonomy: Duration) -> ClusterTime {
+    let granted = if autonomy == Duration::MAX { ClusterTime::NEVER } else { session.extended_at + autonomy };
+    session.autonomy_ended().map_or(granted, |ended| granted.min(ended))
 }

@@ -1,12 +1,14 @@
 //! What the machine holds. Everything but the indexes (`due`, `awaiting`, `bindings`, `current`) is a row on disk;
 //! the indexes are rebuilt from the rows.
 
+use super::conflicts::Conflict;
+use super::ownership::Tally;
 use super::rows::RowKey;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
 use leasehold_proto::pool::Pool;
-use leasehold_proto::session::UpdateRefusal;
+use leasehold_proto::session::{HostProof, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{
     BindingKey, Epoch, FrontendId, LogIndex, PoolId, Prefix, RangeId, RelationshipId, UpdateSeq,
@@ -26,22 +28,45 @@ pub struct Machine {
     /// The furthest moment any acknowledgement ever reached: bounds how long a dead session can matter.
     pub(super) acked_until_max: ClusterTime,
     pub(super) network: Option<Arc<Network>>,
+    /// As it was written, if parts of it are left to the store.
+    pub(super) written: Option<Arc<leasehold_proto::v1::Network>>,
     pub(super) relationships: BTreeMap<RelationshipId, Members>,
     pub(super) pools: BTreeMap<PoolId, PoolState>,
     pub(super) sessions: BTreeMap<Epoch, Session>,
     pub(super) ranges: BTreeMap<RangeId, RangeState>,
     pub(super) leases: BTreeMap<Prefix, Arc<Lease>>,
+    /// Frontends that hand everything back and get nothing more, until they are told to serve again.
+    pub(super) draining: BTreeSet<FrontendId>,
+    /// Founded from an old cluster's rows: nothing is granted before this.
+    pub(super) grants_held_until: ClusterTime,
+    /// Rows of an old cluster were taken, and nothing is founded yet.
+    pub(super) restoring: bool,
+    /// By number, the latest ones.
+    pub(super) conflicts: BTreeMap<u64, Conflict>,
 
     // Indexes, rebuilt from the rows.
     pub(super) current: BTreeMap<FrontendId, Epoch>,
     pub(super) bindings: BTreeSet<(BindingKey, Prefix)>,
     pub(super) due: BTreeSet<(ClusterTime, super::due::Due)>,
+    /// Ended leases that await freeing, by when they ended: held back by nobody that is gone as far as was looked.
     pub(super) awaiting: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
-    /// Ended leases up to this index have a reminder in `due`, if sessions that are gone hold them back.
-    pub(super) reminded: BTreeMap<RelationshipId, LogIndex>,
+    /// The others: each has a reminder in `due` for when those that are gone are dead for certain.
+    pub(super) held_back: BTreeMap<RelationshipId, BTreeSet<(LogIndex, Prefix)>>,
+    /// How far `awaiting` was looked through for leases that sessions that are gone hold back.
+    pub(super) looked: BTreeMap<RelationshipId, LogIndex>,
+    /// Every range that has an owner; and the same by owner.
+    pub(super) owned: BTreeSet<RangeId>,
+    pub(super) by_owner: BTreeSet<(Epoch, RangeId)>,
+    pub(super) tallies: BTreeMap<PoolId, Tally>,
+    /// Pools of which something is to be let go: retired, or cut.
+    pub(super) unsettled: BTreeSet<PoolId>,
+    /// Frontends that left a relationship and may own ranges there.
+    pub(super) leavers: BTreeSet<(RelationshipId, FrontendId)>,
     pub(super) changed: BTreeSet<RowKey>,
     /// The last apply left leases unfreed only because its work is bounded.
     pub(super) more_to_free: bool,
+    /// The same of what retired or cut pools are to let go.
+    pub(super) more_to_settle: bool,
 
     /// Counts since this process started; not replicated.
     pub(super) counters: Counters,
@@ -61,15 +86,19 @@ pub(super) struct Cluster {
 pub(super) struct Members {
     /// `None`: a partner now. Else the log index of the configuration that took it out.
     pub(super) frontends: BTreeMap<FrontendId, Option<LogIndex>>,
+    /// Of partners now: the log index of the configuration since which they are.
+    pub(super) joined: BTreeMap<FrontendId, LogIndex>,
 }
 
 /// One incarnation of a frontend.
 ///
 /// ```text
-/// open --newer session--> superseded --R4--> dead for certain --> forgotten
-///   |---deadline passed--> ended ------R4--> dead for certain
-///   +---closing batch----> closed (dead at once: nothing is left to wait for)
+/// open --newer session---------> superseded --R4--> dead for certain --> forgotten
+///   |---deadline passed---------> ended ------R4--> dead for certain
+///   |---declared down-----------> ended, as of now
+///   +---closing batch-----------> closed (dead at once: nothing is left to wait for)
 /// ```
+/// The deadline is ended early, as of now, by an operator's word and by a newer session's proof (R4, R6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) frontend: FrontendId,
@@ -79,6 +108,14 @@ pub(super) struct Session {
     /// It has read every event up to here.
     pub(super) acked_index: LogIndex,
     pub(super) superseded_by: Option<Epoch>,
+    /// Log index of the superseding; 0 while there is none.
+    pub(super) superseded_index: LogIndex,
+    /// Where its process runs, if it told.
+    pub(super) host: Option<HostProof>,
+    /// A later process on the same host holds the lock that this one held (R6).
+    pub(super) proven_gone: Option<ClusterTime>,
+    /// An operator said that the frontend is down (R4).
+    pub(super) declared_down: Option<ClusterTime>,
     pub(super) closed: bool,
     pub(super) ended: bool,
     pub(super) opened_at: ClusterTime,
@@ -88,6 +125,14 @@ impl Session {
     /// Superseded or past its deadline: it will never be extended again.
     pub(super) fn is_gone(&self) -> bool {
         self.superseded_by.is_some() || self.ended
+    }
+
+    /// When its autonomy was ended early, if it was (R4, *end autonomy now*).
+    pub(super) fn autonomy_ended(&self) -> Option<ClusterTime> {
+        match (self.proven_gone, self.declared_down) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 }
 
@@ -99,9 +144,12 @@ pub(super) struct RangeState {
     pub(super) closed: bool,
     /// Once taken back from a session that did not close cleanly.
     pub(super) unclean: bool,
+    /// Nobody's, and to be granted only when no other pool holds anything there.
+    pub(super) passed: bool,
 }
 
-/// A pool generation.
+/// A pool generation. `pool` may reach further than what is offered: a pool that was cut keeps its extent while leases
+/// and ranges past its new end run out.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PoolState {
     pub(super) pool: Arc<Pool>,
@@ -113,8 +161,24 @@ pub(super) struct PoolState {
     pub(super) autonomy_max: Duration,
     /// Slices below this number were granted before.
     pub(super) fresh_slices_used: u64,
-    /// Index: slices granted before and owned by nobody now.
+    /// When its owner was last asked to give ranges back; zero: never.
+    pub(super) asked_back_at: ClusterTime,
+    /// On whose behalf, until that session was granted a range.
+    pub(super) asked_for: Epoch,
+    /// Nothing past this slot is granted or extended.
+    pub(super) offered_last_slot: u64,
+    /// The log index of the configuration that cut it, until nothing past its end is left.
+    pub(super) cut: Option<LogIndex>,
+    /// Slices below this number may have been promised from before they are granted (R7).
+    pub(super) unclean_below: u64,
+    /// Free records from this address on are still to be dropped, as far as they are not offered any more.
+    pub(super) sweep_from: Option<u128>,
+    /// The passed slice to look at next.
+    pub(super) look_from: u64,
+    /// Index: slices granted before and owned by nobody now, clear of other pools.
     pub(super) free_slices: BTreeSet<u64>,
+    /// Index: slices owned by nobody where another pool may hold something.
+    pub(super) passed_slices: BTreeSet<u64>,
 }
 
 /// What happened since this process started, for metrics and alarms.
@@ -132,6 +196,12 @@ pub struct Counters {
     pub reactivated: u64,
     /// Ranges opened again after their owner was dead for certain.
     pub reopened: u64,
+    /// Leases adopted (R7).
+    pub adopted: u64,
+    /// Addresses that two clients were promised (R8).
+    pub conflicts_two_clients: u64,
+    /// Bindings that two sessions gave an address each (R9).
+    pub conflicts_two_addresses: u64,
 }
 
 impl Machine {

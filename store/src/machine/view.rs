@@ -25,6 +25,12 @@ pub struct SessionView {
     pub current: bool,
     /// The newer session of the same frontend.
     pub superseded_by: Option<Epoch>,
+    /// Log index of the superseding; 0 while there is none.
+    pub superseded_index: LogIndex,
+    /// A later process on the same host proved it gone (R6).
+    pub proven_gone: Option<ClusterTime>,
+    /// An operator declared its frontend down (R4).
+    pub declared_down: Option<ClusterTime>,
     /// Stopped cleanly.
     pub closed: bool,
     /// Past its deadline: never extended again.
@@ -80,6 +86,12 @@ impl Machine {
         self.cluster.as_ref().map(|c| (c.name.as_str(), c.incarnation))
     }
 
+    /// From which server DUIDs are made, once founded.
+    #[must_use]
+    pub fn server_duid_seed(&self) -> Option<[u8; 16]> {
+        self.cluster.as_ref().map(|c| c.server_duid_seed)
+    }
+
     /// The configuration, once one was applied.
     #[must_use]
     pub fn network(&self) -> Option<&Arc<Network>> {
@@ -106,6 +118,9 @@ impl Machine {
             frontend: s.frontend.clone(),
             current: s.superseded_by.is_none(),
             superseded_by: s.superseded_by,
+            superseded_index: s.superseded_index,
+            proven_gone: s.proven_gone,
+            declared_down: s.declared_down,
             closed: s.closed,
             ended: s.ended,
             applied_sequence: s.applied_sequence,
@@ -128,6 +143,15 @@ impl Machine {
             Audience::Everyone => true,
             Audience::Relationship(r) => self.is_member(r, frontend),
             Audience::RelationshipExcept(r, e) => e != epoch && self.is_member(r, frontend),
+        }
+    }
+
+    /// Whether an event for one session is for one of a frontend's.
+    #[must_use]
+    pub fn concerns_frontend(&self, audience: Audience, frontend: &FrontendId) -> bool {
+        match audience {
+            Audience::Session(epoch) => self.sessions.get(&epoch).is_some_and(|s| s.frontend == *frontend),
+            _ => false,
         }
     }
 

@@ -7,14 +7,15 @@
 //! one connection are proposed in their order; stamps never go back; who does not lead proposes nothing.
 
 use super::clock;
+use super::founding::{RestoreFrom, found};
 use super::replica::{Replica, SharedReplica, lock};
 use crate::hub::Token;
-use crate::machine::{Command, CommandBatch, Found, Outcome};
+use crate::machine::{Command, CommandBatch, Outcome};
 use crate::raft::{NodeMetrics, NodeRole, ProposeError, StoreNode};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::time::LocalTime;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
@@ -35,6 +36,8 @@ const TICK_PAUSE: Duration = Duration::from_millis(20);
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// For a quorum to confirm that this node leads.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two looks at whether relationships left to the store have a step to take.
+const SPREAD_PAUSE: Duration = Duration::from_secs(1);
 /// The task looks around at least so often.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,8 @@ pub(super) struct AdminCommand {
 /// Who waits for an outcome.
 enum Origin {
     Hub(Token),
+    /// This task's own: nobody waits.
+    Own,
     Admin(oneshot::Sender<Result<Outcome, ProposeError>>),
 }
 
@@ -57,11 +62,14 @@ pub(super) struct Leader {
     node: StoreNode<Replica>,
     replica: SharedReplica,
     cluster: String,
+    restore: Option<RestoreFrom>,
     wake: Arc<Notify>,
     commands: mpsc::Receiver<AdminCommand>,
     waiting: VecDeque<AdminCommand>,
     in_flight: FuturesOrdered<BoxFuture<'static, Proposed>>,
     last_tick: LocalTime,
+    /// When relationships left to the store were looked at last.
+    last_spread: LocalTime,
     /// Raft did not take an entry: whether this node still leads is to be confirmed.
     doubt: bool,
     leading: watch::Sender<bool>,
@@ -71,6 +79,7 @@ impl Leader {
     pub(super) fn new(
         node: StoreNode<Replica>,
         cluster: String,
+        restore: Option<RestoreFrom>,
         wake: Arc<Notify>,
         commands: mpsc::Receiver<AdminCommand>,
         leading: watch::Sender<bool>,
@@ -79,11 +88,13 @@ impl Leader {
             replica: Arc::clone(node.holder()),
             node,
             cluster,
+            restore,
             wake,
             commands,
             waiting: VecDeque::new(),
             in_flight: FuturesOrdered::new(),
             last_tick: LocalTime::ZERO,
+            last_spread: LocalTime::ZERO,
             doubt: false,
             leading,
         }
@@ -149,7 +160,8 @@ impl Leader {
         if !confirm(&self.node).await {
             return false;
         }
-        if lock(&self.replica).machine.cluster().is_none() && !found(&self.node, &self.cluster).await {
+        let is_founded = lock(&self.replica).machine.cluster().is_some();
+        if !is_founded && !found(&self.node, &self.replica, &self.cluster, self.restore.as_ref()).await {
             return false;
         }
         lock(&self.replica).lead(clock::now());
@@ -192,8 +204,16 @@ impl Leader {
             origins.push(Origin::Hub(token));
             commands.push(command);
         }
+        let spreads = replica.machine.spreads() && self.last_spread + SPREAD_PAUSE <= now;
+        if spreads && replica.machine.respread_wanted() {
+            origins.push(Origin::Own);
+            commands.push(Command::Respread);
+        }
         let due = replica.machine.next_due().is_some_and(|due| due <= stamp);
         drop(replica);
+        if spreads {
+            self.last_spread = now;
+        }
         for AdminCommand { command, reply } in self.waiting.drain(..) {
             origins.push(Origin::Admin(reply));
             commands.push(command);
@@ -239,6 +259,7 @@ impl Leader {
             let outcome = outcomes.next().unwrap_or(Err(ProposeError::Unknown));
             match origin {
                 Origin::Hub(token) => of_hub.push((token, outcome.map_err(drop))),
+                Origin::Own => {}
                 // Who asked may have gone.
                 Origin::Admin(reply) => drop(reply.send(outcome)),
             }
@@ -255,7 +276,9 @@ impl Leader {
             }
             _ => LocalTime::NEVER,
         };
-        let pause = hub.min(due).saturating_since(now).min(IDLE_MAX);
+        let spread =
+            if replica.machine.spreads() { self.last_spread + SPREAD_PAUSE } else { LocalTime::NEVER };
+        let pause = hub.min(due).min(spread).saturating_since(now).min(IDLE_MAX);
         replica.planned = now + pause;
         pause
     }
@@ -264,22 +287,6 @@ impl Leader {
 /// Whether a quorum confirms that this node leads, and all that was committed before is applied.
 async fn confirm(node: &StoreNode<Replica>) -> bool {
     matches!(tokio::time::timeout(CONFIRM_TIMEOUT, node.linearizable()).await, Ok(Ok(_)))
-}
-
-/// Founds the cluster; false: not now.
-async fn found(node: &StoreNode<Replica>, cluster: &str) -> bool {
-    let mut server_duid_seed = [0; 16];
-    if let Err(error) = getrandom::fill(&mut server_duid_seed) {
-        tracing::error!(%error, "the system gives no random numbers: the cluster cannot be founded");
-        return false;
-    }
-    let found = Found { cluster: cluster.to_owned(), incarnation: 1, server_duid_seed };
-    let batch = CommandBatch { stamp: ClusterTime::ZERO, commands: vec![Command::Found(found)] };
-    let founded = node.propose(batch.encode().into()).await.is_ok();
-    if founded {
-        tracing::info!(cluster = %cluster, "the cluster is founded");
-    }
-    founded
 }
 
 /// Updates and octets of a command, roughly.

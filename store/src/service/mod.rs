@@ -11,14 +11,18 @@
 mod admin;
 mod clock;
 mod config;
+pub mod export;
+mod founding;
 mod leader;
 mod node;
 mod outbound;
 mod replica;
 mod session;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use admin::LEADER_METADATA;
 pub use config::{StartError, StoreConfig, StoreSecurity};
+pub use founding::RestoreFrom;
 pub use node::{Running, StopReason, StoreProcess, StoreStats};

@@ -143,7 +143,7 @@ fn records(message: &FromStore) -> usize {
         FromStore::Welcome(_)
         | FromStore::Refused(_)
         | FromStore::HeartbeatAnswer { .. }
-        | FromStore::Liveness { .. } => 1,
+        | FromStore::Liveness(_) => 1,
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::clock;
 use super::outbound::{Outbound, Put};
-use crate::hub::{ConnectionId, Hub, HubOutput, HubSettings, LeaderClock, Token};
+use crate::hub::{ConnectionId, Hub, HubOutput, HubSettings, LeaderClock, States, Token};
 use crate::machine::{Command, CommandBatch, Machine, Outcome};
 use crate::raft::{self, Replicated, RestoreError, Row};
 use leasehold_proto::session::{FromStore, ToStore};
@@ -23,6 +23,9 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Replica {
     pub(super) machine: Machine,
     pub(super) hub: Hub,
+    pub(super) states: States,
+    /// The hub's judgements that `states` has seen.
+    judged: u64,
     /// While this node leads.
     pub(super) clock: Option<LeaderClock>,
     /// Commands that wait to be proposed, in the order of each connection.
@@ -52,6 +55,8 @@ impl Replica {
         Self {
             machine: Machine::default(),
             hub: Hub::new(settings),
+            states: States::default(),
+            judged: 0,
             clock: None,
             proposals: VecDeque::new(),
             connections: BTreeMap::new(),
@@ -83,6 +88,7 @@ impl Replica {
         self.clock = Some(LeaderClock::lead(self.machine.time(), now));
         self.hub.lead(now, &self.machine);
         self.hand_on();
+        self.look_at_states();
     }
 
     pub(super) fn follow(&mut self, leader_address: Option<String>) {
@@ -90,6 +96,7 @@ impl Replica {
         self.proposals.clear();
         self.hub.follow(leader_address);
         self.hand_on();
+        self.look_at_states();
     }
 
     /// Takes a new connection.
@@ -156,6 +163,10 @@ impl Replica {
                 self.carry_out(output);
             }
             self.outputs = outputs;
+        }
+        if self.hub.judgements() != self.judged {
+            self.judged = self.hub.judgements();
+            self.look_at_states();
         }
         let sooner = self.hub.next_deadline().is_some_and(|deadline| deadline < self.planned);
         if !self.proposals.is_empty() || sooner {

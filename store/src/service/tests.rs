@@ -16,8 +16,11 @@ fn replica() -> Replica {
 }
 
 fn founding() -> Vec<u8> {
-    let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [3; 16] };
-    let open = Command::OpenSession { frontend: leasehold_proto::words::FrontendId::new("fe-a").unwrap() };
+    let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [3; 16], restored: None };
+    let open = Command::OpenSession {
+        frontend: leasehold_proto::words::FrontendId::new("fe-a").unwrap(),
+        host: None,
+    };
     let commands = vec![Command::Found(found), open];
     CommandBatch { stamp: ClusterTime::from_millis(5), commands }.encode()
 }

@@ -101,6 +101,12 @@ async fn leases_ranges_frontends_and_nodes_are_shown() {
     assert_eq!(leased, [("fe-a", "granted", 200), ("fe-b", "granted", 1)]);
     assert_eq!(ranges[0].first, octets("2001:db8::"));
     assert_eq!(ranges[0].last, octets("2001:db8::ff"));
+    let pools = admin.list_pools(v1::ListPoolsRequest { stale: false }).await.unwrap().into_inner().pools;
+    let [pool] = &pools[..] else { panic!("{pools:?}") };
+    let count = |octets: &[u8]| u128::from_be_bytes(octets.try_into().unwrap());
+    let counts = [&pool.slots, &pool.granted, &pool.closed, &pool.free].map(|octets| count(octets));
+    assert_eq!((pool.name.as_str(), counts), ("pool", [4096, 512, 0, 3584]));
+    assert_eq!(pool.leases.iter().map(|l| l.count).sum::<u64>(), 201);
     let request = v1::ListRangesRequest { stale: false, pool: "none".into() };
     assert_eq!(admin.list_ranges(request).await.unwrap_err().code(), Code::NotFound);
 
@@ -185,5 +191,72 @@ async fn without_a_quorum_nothing_is_read_and_stale_reads_go_on() {
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
     let stale = admin.status(v1::StatusRequest { stale: true }).await.unwrap().into_inner();
     assert_eq!(stale.network_version, 1);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fo_704_a_frontend_that_is_heard_is_not_declared_down_and_one_that_is_gone_is() {
+    let cluster = Cluster::start(None).await;
+    cluster.apply_network(network()).await;
+    let (mut a, mut b) = (Frontend::new("fe-a"), Frontend::new("fe-b"));
+    a.ready(&cluster).await;
+    b.ready(&cluster).await;
+    a.heartbeat().await;
+    b.heartbeat().await;
+    a.until(&cluster, "the partner is live", |f| f.live.get("fe-b") == Some(&true)).await;
+    let leader = cluster.leader().await;
+    let mut admin = cluster.admin_at(&leader);
+    let declare =
+        |frontend: &str, withdraw| v1::DeclareFrontendDownRequest { frontend: frontend.to_owned(), withdraw };
+    let refused = admin.declare_frontend_down(declare("fe-b", false)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("being heard"), "{refused}");
+    let refused = admin.declare_frontend_down(declare("fe-b", true)).await.unwrap_err();
+    assert!(refused.message().contains("not declared down"), "{refused}");
+
+    let epoch = b.epoch.0;
+    b.disconnect();
+    let mut declared = admin.declare_frontend_down(declare("fe-b", false)).await;
+    for _ in 0..1000 {
+        if declared.is_ok() {
+            break;
+        }
+        declared = admin.declare_frontend_down(declare("fe-b", false)).await;
+    }
+    assert_eq!(declared.unwrap().into_inner().epochs, [epoch]);
+    let states = |events: &[v1::EventInfo]| events.iter().map(|e| e.what.clone()).collect::<Vec<_>>();
+    let events = admin.list_events(v1::ListEventsRequest { after: 0 }).await.unwrap().into_inner().events;
+    let told = states(&events);
+    for state in ["NORMAL", "COMMUNICATIONS-INTERRUPTED", "declared down", "PARTNER-DOWN"] {
+        assert!(told.iter().any(|what| what == state), "{state} in {told:?}");
+    }
+    assert!(events.iter().all(|e| !e.reason.is_empty()), "each with its reason");
+    let status = admin.status(v1::StatusRequest { stale: false }).await.unwrap().into_inner();
+    assert_eq!(status.relationships[0].state, "PARTNER-DOWN");
+    assert!(status.relationships[0].reason.contains("declared down"));
+    let withdrawn = admin.declare_frontend_down(declare("fe-b", true)).await.unwrap().into_inner();
+    assert_eq!(withdrawn.epochs, [epoch]);
+    let conflicts = admin.list_conflicts(v1::ListConflictsRequest { stale: false, after: 0 }).await.unwrap();
+    assert!(conflicts.into_inner().conflicts.is_empty());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_drained_frontend_is_told_and_shown_until_it_serves_again() {
+    let cluster = Cluster::start(None).await;
+    cluster.apply_network(network()).await;
+    let mut a = Frontend::new("fe-a");
+    a.ready(&cluster).await;
+    let leader = cluster.leader().await;
+    let mut admin = cluster.admin_at(&leader);
+    let drain = |frontend: &str, on| v1::DrainFrontendRequest { frontend: frontend.to_owned(), on };
+    assert_eq!(admin.drain_frontend(drain("fe-x", true)).await.unwrap_err().code(), Code::NotFound);
+    assert!(admin.drain_frontend(drain("fe-a", true)).await.unwrap().into_inner().changed);
+    assert!(!admin.drain_frontend(drain("fe-a", true)).await.unwrap().into_inner().changed);
+    a.until(&cluster, "it is told", |f| f.draining).await;
+    let status = admin.status(v1::StatusRequest { stale: false }).await.unwrap().into_inner();
+    assert!(status.relationships[0].reason.contains("fe-a is being drained"), "{status:?}");
+    assert!(admin.drain_frontend(drain("fe-a", false)).await.unwrap().into_inner().changed);
+    a.until(&cluster, "it is told", |f| !f.draining).await;
     cluster.stop().await;
 }

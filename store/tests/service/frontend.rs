@@ -69,6 +69,7 @@ pub(crate) struct Frontend {
     pub(crate) told: BTreeMap<Prefix, Arc<Lease>>,
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
+    pub(crate) draining: bool,
     pub(crate) connects: u32,
     connection: Option<Connection>,
 }
@@ -87,6 +88,7 @@ impl Frontend {
             told: BTreeMap::new(),
             outcomes: Vec::new(),
             live: BTreeMap::new(),
+            draining: false,
             connects: 0,
             connection: None,
         }
@@ -98,6 +100,7 @@ impl Frontend {
             resume_epoch: self.epoch,
             resume_index: self.index,
             loaded: self.loaded,
+            host: None,
         })
     }
 
@@ -181,8 +184,8 @@ impl Frontend {
                 self.index = self.index.max(chunk.done.unwrap_or_default());
             }
             FromStore::HeartbeatAnswer { log_index } => self.index = self.index.max(log_index),
-            FromStore::Liveness { frontend, live } => {
-                self.live.insert(frontend.to_string(), live);
+            FromStore::Liveness(l) => {
+                self.live.insert(l.frontend.to_string(), l.live);
             }
             FromStore::Refused(refused) => {
                 assert_eq!(refused.reason, RefusalReason::NotLeader, "{}", refused.detail);
@@ -208,7 +211,8 @@ impl Frontend {
                 self.ranges.remove(&range.range);
             }
             StoreEvent::Network(network) => self.network = Some(network),
-            StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } => {}
+            StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } | StoreEvent::GiveBack { .. } => {}
+            StoreEvent::Draining { on } => self.draining = on,
         }
     }
 
@@ -246,6 +250,7 @@ impl Frontend {
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
             serving: true,
+            links: Vec::new(),
         };
         self.say(&ToStore::Heartbeat(heartbeat)).await;
     }

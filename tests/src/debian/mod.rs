@@ -4,7 +4,7 @@
 //! `apt-get download` and unpacking it with `dpkg -x` into a cache folder beside cargo's target folder. Nothing is
 //! ever installed: no maintainer script runs, no service starts, no file outside the cache is written.
 //! Refuses to know: what the programs are for and how they are run.
-//! In: a program name of [`PACKAGES`]. Out: a [`Program`], a path and the private library folders that it needs.
+//! In: a program name of [`PACKAGES`], or that of a library to be preloaded. Out: a [`Program`], a path and the private library folders that it needs.
 //! Invariants: a cached program is complete (it is unpacked aside and renamed into place); one file lock serialises
 //! parallel tests and processes; `apt-get update` runs only when a download has failed and only as root.
 //! To fetch newer packages, delete the folder `test-programs` in the target folder.
@@ -24,6 +24,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("dhcrelay", "isc-dhcp-relay"),
     ("dhcpcd", "dhcpcd-base"),
     ("kea-dhcp6", "kea-dhcp6-server"),
+    ("libfaketimeMT.so.1", "libfaketime"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
 ];
@@ -136,6 +137,10 @@ fn cache_folder() -> PathBuf {
 /// The program in an unpacked tree.
 fn located(name: &str, root: &Path) -> Result<Program> {
     let path = PROGRAM_FOLDERS.iter().map(|folder| root.join(folder).join(name)).find(|path| path.is_file());
+    let path = match path {
+        Some(path) => Some(path),
+        None => library(&root.join("usr/lib"), name, 2)?,
+    };
     let Some(path) = path else {
         bail!("there is no program `{name}` in {}: delete that folder and run again", root.display());
     };
@@ -144,6 +149,23 @@ fn located(name: &str, root: &Path) -> Result<Program> {
         collect_library_folders(&root.join(folder), 2, &mut library_folders)?;
     }
     Ok(Program { path, library_folders })
+}
+
+/// A library meant to be loaded before others, which lies in a folder of its own, `depth` levels down at most.
+fn library(folder: &Path, name: &str, depth: usize) -> Result<Option<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    if folder.join(name).is_file() {
+        return Ok(Some(folder.join(name)));
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries.filter(|_| depth > 0) {
+        if let Some(path) = library(&entry?.path(), name, depth - 1)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Adds `folder` and those below it, `depth` levels deep, that hold shared libraries proper (`lib*.so*`).

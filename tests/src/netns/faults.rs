@@ -34,6 +34,16 @@ impl Lab {
         self.bring_up(node, device)
     }
 
+    /// Pulls a node's cable out at the far end, or puts it in again: the interface loses its carrier and keeps its
+    /// addresses.
+    ///
+    /// # Errors
+    /// When there is no such interface.
+    pub fn carrier(&self, node: Node, device: &str, is_there: bool) -> Result<()> {
+        let state = if is_there { "up" } else { "down" };
+        self.ip(Node::Core, &["link", "set", &format!("{node}-{device}"), state])
+    }
+
     /// Drops all that a node receives and sends on an interface, silently: carrier stays.
     ///
     /// # Errors

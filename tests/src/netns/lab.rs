@@ -5,7 +5,7 @@
 //!  relay          up0  fe80::9, 2001:db8:1::9           ─┼─ bridge `near` ─ eth0 of clients placed Direct
 //!  relay          down0 fe80::1, 2001:db8:2::1          ─── bridge `far`  ─ eth0 of clients placed Relayed
 //!  frontend A, B  eth1 fd00:5::a, ::b                   ─┐
-//!  store 1, 2, 3  eth1 fd00:5::1, ::2, ::3              ─┴─ bridge `store`
+//!  store 1, 2, 3  eth1 fd00:5::1, ::2, ::3              ─┴─ bridge `store`, fd00:5::c for administrators
 //! ```
 //! All bridges live in a namespace of their own (`core`), so that the host's namespace sees none of this.
 //! Refuses to know: what runs in the namespaces. Faults are in `faults`.
@@ -79,6 +79,8 @@ impl Lab {
             lab.add_node(node)?;
             lab.plug(node, "eth1", "store")?;
         }
+        // Cutting off a node, any one, leaves administrators where they are.
+        lab.ip(Node::Core, &["addr", "add", "fd00:5::c/64", "dev", "store", "nodad"])?;
         lab.add_node(Node::Relay)?;
         lab.plug(Node::Relay, "up0", "near")?;
         lab.plug(Node::Relay, "down0", "far")?;
@@ -193,7 +195,7 @@ impl Lab {
         ip(&self.ip, &[&["-n", &namespace], args].concat()).map(drop)
     }
 
-    fn namespace(&self, node: Node) -> String {
+    pub(super) fn namespace(&self, node: Node) -> String {
         format!("{}-{node}", self.tag)
     }
 

@@ -1,6 +1,6 @@
 //! Real DHCPv6 clients and relays against a server under test, in network namespaces.
 //!
-//! Owns: a private network ([`Lab`]) with its faults, processes in it ([`Proc`]), drivers for the clients
+//! Owns: a private network ([`Lab`]) with its faults and a [`Capture`] of its traffic, processes in it ([`Proc`]), drivers for the clients
 //! `dhclient -6` ([`Dhclient`]) and `dhcpcd` ([`Dhcpcd`]) and the relay `dhcrelay -6` ([`relay`]), and the
 //! [`scenario`]s that any [`scenario::ServerUnderTest`] can be put through.
 //! Refuses to know: the Leasehold crates. Needs root, or what [`in_lab`] then reports as skipped.
@@ -10,17 +10,20 @@
 //!
 //! Time of events is seconds since boot as `/proc/uptime` shows it, the one clock that shell hooks read cheaply.
 
+mod capture;
 mod client;
 mod dhclient;
 mod dhcpcd;
 mod event;
 mod faults;
+mod inside;
 mod lab;
 mod node;
 mod process;
 pub mod relay;
 pub mod scenario;
 
+pub use capture::{Capture, Datagram};
 pub use client::{DhcpClient, Message, Outcome};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;

@@ -52,7 +52,7 @@ impl fmt::Display for Place {
 /// A namespace of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
-    /// Holds the bridges and nothing else.
+    /// Holds the bridges; administrators sit on the store's.
     Core,
     /// A frontend: `eth0` to the clients, `eth1` to the store.
     Frontend(Side),

@@ -7,6 +7,7 @@
 //! could otherwise be taken for its new wishes, which DHCPv6 cannot tell apart. Source: RFC 9915 §15, §18.2.
 
 use super::clock::{DriftClock, Nanos};
+use super::odd::Oddity;
 use super::oracle::Holder;
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::wire::msg;
@@ -41,6 +42,8 @@ pub(super) struct ClientPlan {
     pub(super) rapid_commit: bool,
     /// How often, of a hundred renewals, it does something else: release, decline, go away, come back.
     pub(super) restless: u32,
+    /// How it misbehaves.
+    pub(super) oddity: Oddity,
 }
 
 /// One IA.
@@ -116,6 +119,8 @@ pub(super) struct Client {
     pub(super) answered_by: Option<usize>,
     /// What it declined, ever: to be given that again and to lose it again is nobody's fault.
     pub(super) declined: BTreeSet<Prefix>,
+    /// What it is rolled back to, of clients that are.
+    pub(super) remembered: Vec<Association>,
     /// When a Reply was taken last.
     pub(super) told_at: LocalTime,
     turn: u64,
@@ -124,7 +129,8 @@ pub(super) struct Client {
 impl Client {
     /// A client that was never here before.
     pub(super) fn new(number: usize, plan: ClientPlan, clock: DriftClock) -> Self {
-        let low = u16::try_from(number).expect("a run has fewer than 65,536 clients").to_be_bytes();
+        let named = if let Oddity::CloneOf(of) = plan.oddity { of } else { number };
+        let low = u16::try_from(named).expect("a run has fewer than 65,536 clients").to_be_bytes();
         let duid = vec![0, 3, 0, 1, 2, 0, 0, 0, low[0], low[1]];
         let associations = [(IaKind::Na, plan.addresses), (IaKind::Pd, plan.prefixes)]
             .into_iter()
@@ -145,6 +151,7 @@ impl Client {
             hints: Vec::new(),
             answered_by: None,
             declined: BTreeSet::new(),
+            remembered: Vec::new(),
             told_at: LocalTime::ZERO,
             turn: 0,
         }
@@ -281,16 +288,22 @@ impl World {
             self.client_begins(number, now, msg::RENEW);
             return;
         }
+        if self.client_is_odd(number, now) {
+            return;
+        }
+        // What one clone releases the other uses: that is nobody's fault but theirs.
+        let shared = self.is_shared(number);
         let away = Duration::from_millis(self.rng.random_range(15_000..300_000));
         match self.rng.random_range(0..4) {
-            0 => {
+            0 if !shared => {
                 self.counts.releases += 1;
                 self.client_begins(number, now, msg::RELEASE);
             }
-            1 if self.clients[number]
-                .associations
-                .iter()
-                .any(|a| a.kind == IaKind::Na && !a.leases.is_empty()) =>
+            1 if !shared
+                && self.clients[number]
+                    .associations
+                    .iter()
+                    .any(|a| a.kind == IaKind::Na && !a.leases.is_empty()) =>
             {
                 self.counts.declines += 1;
                 self.client_begins(number, now, msg::DECLINE);
@@ -361,8 +374,9 @@ impl World {
                 }
             }
             msg::RENEW | msg::REBIND => {
+                let client = self.identity(number);
                 for (kind, iaid, prefixes) in ias {
-                    self.oracle.uses(Holder { client: number, kind, iaid }, &prefixes);
+                    self.oracle.uses(Holder { client, kind, iaid }, &prefixes);
                 }
             }
             _ => {}
@@ -375,7 +389,8 @@ impl World {
         for association in associations.iter_mut().filter(|a| a.kind == kind && a.iaid == iaid) {
             association.leases.retain(|l| l.0 != prefix);
         }
-        self.oracle.given_up(number, prefix);
+        let client = self.identity(number);
+        self.oracle.given_up(client, prefix);
     }
 
     /// Sends the message of the exchange, for the first time or again, or gives up.

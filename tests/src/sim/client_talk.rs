@@ -6,7 +6,9 @@
 
 use super::client::{Attachment, Doing};
 use super::network::client_address;
+use super::odd::Oddity;
 use super::oracle::Holder;
+use super::report::Kind;
 use super::world::{World, note};
 use leasehold_frontend::codec::relay_encode::ForwardLevel;
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind};
@@ -47,7 +49,6 @@ fn word_kind(kind: WireKind) -> IaKind {
 impl World {
     /// Sends the message of a client's exchange.
     pub(super) fn client_transmits(&mut self, number: usize, now: LocalTime) {
-        let attachment = self.clients[number].plan.attachment;
         let message = self.client_message(number, now);
         note!(
             self,
@@ -55,8 +56,15 @@ impl World {
             name(message[0]),
             self.clients[number].exchange.as_ref().map(|e| &e.ias)
         );
-        match attachment {
-            Attachment::Direct => self.send_to_frontends(message, client_address(number), true),
+        self.clone_speaks(number);
+        self.maybe_release_again(number, &message);
+        self.client_datagram(number, message, client_address(number));
+    }
+
+    /// Sends a client's message, through its relays if it has any.
+    pub(super) fn client_datagram(&mut self, number: usize, message: Vec<u8>, address: Ipv6Addr) {
+        match self.clients[number].plan.attachment {
+            Attachment::Direct => self.send_to_frontends(message, address, true),
             Attachment::Relayed(levels) => {
                 let levels = usize::from(levels.clamp(1, 2));
                 let forward = relayed(number, levels, &message).expect("the message is far below the limit");
@@ -76,7 +84,10 @@ impl World {
             if let Some(server) = client.server.as_ref().filter(|_| exchange.with_server) {
                 w.option(opt::SERVER_ID, server)?;
             }
-            let elapsed = now.saturating_since(exchange.began).as_millis() / 10;
+            let elapsed = match client.plan.oddity {
+                Oddity::NoElapsedTime => 0,
+                _ => now.saturating_since(exchange.began).as_millis() / 10,
+            };
             w.option_u16(opt::ELAPSED_TIME, u16::try_from(elapsed).unwrap_or(u16::MAX))?;
             w.code_list(opt::ORO, &[opt::DNS_SERVERS, opt::SOL_MAX_RT])?;
             if exchange.message == msg::SOLICIT && client.plan.rapid_commit {
@@ -179,7 +190,7 @@ impl World {
                 no_binding = true;
                 let held: Vec<Prefix> =
                     self.clients[number].associations[mine].leases.iter().map(|l| l.0).collect();
-                self.judge_withdrawn(number, &held, "told that it has no binding");
+                self.judge_withdrawn(number, (kind, iaid), &held, "told that it has no binding");
             }
             if ia.timers.t1_secs > ia.timers.t2_secs {
                 self.fail(format!(
@@ -203,7 +214,7 @@ impl World {
                             .iter()
                             .any(|l| l.0 == prefix && l.1 > now)
                     {
-                        self.judge_withdrawn(number, &[prefix], "told to stop using it");
+                        self.judge_withdrawn(number, (kind, iaid), &[prefix], "told to stop using it");
                     }
                     self.client_drops(number, kind, iaid, prefix);
                     continue;
@@ -235,8 +246,10 @@ impl World {
         answered_before: Option<usize>,
     ) {
         let (until, until_true) = self.client_until(number, now, valid_secs);
+        let identity = self.identity(number);
+        let by = (slot, self.fronts[slot].life);
         let association = &mut self.clients[number].associations[mine];
-        let holder = Holder { client: number, kind: association.kind, iaid: association.iaid };
+        let holder = Holder { client: identity, kind: association.kind, iaid: association.iaid };
         match association.leases.iter_mut().find(|l| l.0 == prefix) {
             Some(lease) => {
                 lease.1 = until;
@@ -247,14 +260,20 @@ impl World {
             None => {
                 association.leases.push((prefix, until));
                 self.counts.leases += 1;
-                if self.held_before.insert(prefix, number).is_some_and(|other| other != number) {
+                if self.held_before.insert(prefix, identity).is_some_and(|other| other != identity) {
                     self.counts.addresses_reused += 1;
                 }
             }
         }
         note!(self, "client {number} holds {prefix} for {valid_secs} s by frontend {slot}");
-        if let Err(violation) = self.oracle.promised(self.now, holder, prefix, until_true) {
-            self.fail(violation);
+        match self.oracle.promised(self.now, holder, prefix, until_true, by) {
+            Ok(()) => {}
+            // Whoever is right about it now: an operator took this upon himself.
+            Err(clash) if clash.by.iter().any(|b| self.operator.overridden.contains(b)) => {
+                self.counts.owners_two_by_override += 1;
+                self.oracle.overridden(self.now, holder, prefix, until_true, by);
+            }
+            Err(clash) => self.fail_as(Kind::Safety, clash.violation),
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) const fn ms(ms: u64) -> Nanos {
 
 /// A span in nanoseconds, from seconds.
 pub(super) const fn secs(secs: u64) -> Nanos {
-    secs * 1_000_000_000
+    secs.saturating_mul(1_000_000_000)
 }
 
 /// A span in nanoseconds.

@@ -6,7 +6,7 @@
 
 use super::clock::{Nanos, ms, secs};
 use super::frontend::Input;
-use super::store::{NODES, node_of};
+use super::store::node_of;
 use super::world::{Event, World, note};
 use leasehold_proto::session::{FromStore, ToStore};
 use leasehold_proto::v1;
@@ -52,6 +52,8 @@ pub(super) struct Connections {
     last: u64,
     /// Faults that hold messages back, by frontend slot and node: up, down.
     pub(super) cuts: BTreeMap<(usize, usize), (u32, u32)>,
+    /// Slots whose messages to and from the store take up to so long.
+    pub(super) slow: BTreeMap<usize, Nanos>,
 }
 
 impl Connections {
@@ -69,6 +71,7 @@ impl World {
 
     /// A frontend without a connection tries one node.
     pub(super) fn dial(&mut self, slot: usize, life: u64) {
+        let nodes = self.store.nodes.len();
         let front = &mut self.fronts[slot];
         if front.life != life || !front.up || front.connection.is_some() {
             return;
@@ -77,7 +80,7 @@ impl World {
         let node = match front.leader_hint.take() {
             Some(name) => node_of(&name).unwrap_or(0),
             None => {
-                front.next_node = (front.next_node + 1) % NODES;
+                front.next_node = (front.next_node + 1) % nodes;
                 front.next_node
             }
         };
@@ -131,7 +134,7 @@ impl World {
     pub(super) fn send_up(&mut self, id: u64, message: &ToStore) {
         let bytes: Arc<[u8]> = v1::FrontendMessage::from(message).encode_to_vec().into();
         if self.connections.all.get(&id).is_some_and(|c| c.front_open && !c.broken) {
-            let delay = self.pipe_delay();
+            let delay = self.pipe_delay(id);
             let Some(connection) = self.connections.all.get_mut(&id) else { return };
             let at = (self.now + delay).max(connection.up.last_arrival + 1);
             connection.up.last_arrival = at;
@@ -168,7 +171,7 @@ impl World {
     pub(super) fn send_down(&mut self, id: u64, message: &FromStore) {
         let bytes: Arc<[u8]> = v1::StoreMessage::from(message).encode_to_vec().into();
         if self.connections.all.get(&id).is_some_and(|c| c.node_open && !c.broken) {
-            let delay = self.pipe_delay();
+            let delay = self.pipe_delay(id);
             let Some(connection) = self.connections.all.get_mut(&id) else { return };
             let at = (self.now + delay).max(connection.down.last_arrival + 1);
             connection.down.last_arrival = at;
@@ -306,6 +309,10 @@ impl World {
     /// Ends that have heard nothing for long give up, as keep-alives make them.
     pub(super) fn give_up_silent(&mut self, slot: usize) {
         let Some(id) = self.fronts[slot].connection else { return };
+        if self.connections.slow.contains_key(&slot) {
+            // Somebody keeps it alive: a proxy, perhaps.
+            return;
+        }
         let Some(connection) = self.connections.all.get(&id) else { return };
         let now = self.now;
         let silent = |pipe: &Pipe| now.saturating_sub(pipe.heard_at) > SILENCE_MAX;
@@ -315,7 +322,11 @@ impl World {
         }
     }
 
-    fn pipe_delay(&mut self) -> Nanos {
+    fn pipe_delay(&mut self, id: u64) -> Nanos {
+        let slot = self.connections.all.get(&id).map(|c| c.slot);
+        if let Some(span) = slot.and_then(|s| self.connections.slow.get(&s)).copied() {
+            return self.rng.random_range(0..=span);
+        }
         if self.healed_at.is_none() && self.rng.random_bool(0.01) {
             self.rng.random_range(0..ms(800))
         } else {

@@ -5,15 +5,18 @@
 //! slots, so that a second process of the same id can run. A round may be interrupted by a pause between computing
 //! and sending, which is what R4's last check is for.
 
+use super::claims::Claims;
 use super::clock::{DriftClock, Nanos, ms, secs};
-use super::network::{Datagram, LINK_INTERFACE, RELAY_INTERFACE};
-use super::scenarios::Sabotage;
+use super::network::{DIRECT, Datagram, LINK_INTERFACE, RELAY_INTERFACE, RELAYED};
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::Discard;
 use leasehold_frontend::codec::wire::SERVER_PORT;
 use leasehold_frontend::engine::leases::News;
 use leasehold_frontend::engine::{Engine, Interface, Limits, Packet, ReplySink, ReplyTo, Settings};
-use leasehold_proto::session::{FromStore, RefusalReason, SessionBatch, StoreEvent, ToStore};
+use leasehold_proto::network::Network;
+use leasehold_proto::session::{
+    FromStore, HostProof, InterfaceHealth, RefusalReason, SessionBatch, StoreEvent, ToStore,
+};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::v1;
 use leasehold_proto::words::{Epoch, FrontendId, UpdateSeq};
@@ -21,6 +24,7 @@ use prost::Message;
 use rand::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Inputs taken in one round.
 const ROUND_MAX: usize = 8;
@@ -67,10 +71,25 @@ pub(super) struct Front {
     pub(super) leader_hint: Option<String>,
     pub(super) next_node: usize,
     pub(super) dialling: bool,
-    /// Hears no client, by so many faults.
-    pub(super) deaf: u32,
-    /// No client hears it, by so many faults.
-    pub(super) mute: u32,
+    /// Hears no client, by so many faults, by way.
+    pub(super) deaf: [u32; 2],
+    /// No client hears it, by so many faults, by way.
+    pub(super) mute: [u32; 2],
+    /// The carrier of its clients' link is gone, by so many faults.
+    pub(super) link_down: u32,
+    /// The configuration before the one in use: a Reply may have been computed by it.
+    pub(super) network_before: Option<Arc<Network>>,
+    /// By how much its clock is behind since it stood still for moments that nobody noticed.
+    pub(super) behind: Duration,
+    /// The session that it was welcomed to last.
+    pub(super) session: Epoch,
+    pub(super) claims: Claims,
+    /// Where it runs: its slot's lock can be held by one process at a time.
+    host: HostProof,
+    /// When each relay was heard last.
+    relays: BTreeMap<u128, LocalTime>,
+    heard: u64,
+    health_at: LocalTime,
     pub(super) stopping: bool,
     paused: bool,
     /// Paused with the clock standing still, since then.
@@ -85,7 +104,7 @@ pub(super) struct Front {
 
 impl Front {
     /// A slot in which nothing runs.
-    pub(super) fn new(name: &str, clock: DriftClock) -> Self {
+    pub(super) fn new(name: &str, slot: usize, clock: DriftClock) -> Self {
         let id = FrontendId::new(name).expect("plans name frontends well");
         Self {
             engine: engine(&id, 0),
@@ -97,8 +116,20 @@ impl Front {
             leader_hint: None,
             next_node: 0,
             dialling: false,
-            deaf: 0,
-            mute: 0,
+            deaf: [0; 2],
+            mute: [0; 2],
+            link_down: 0,
+            network_before: None,
+            behind: Duration::ZERO,
+            session: Epoch::NONE,
+            claims: Claims::default(),
+            host: HostProof {
+                boot_id: [1; 16],
+                lock_id: [u8::try_from(slot).expect("a run has a handful of frontends"); 16],
+            },
+            relays: BTreeMap::new(),
+            heard: 0,
+            health_at: LocalTime::ZERO,
             stopping: false,
             paused: false,
             clock_stopped_at: None,
@@ -153,6 +184,9 @@ impl World {
         front.inbox.clear();
         front.sink = Sink::default();
         front.batches.clear();
+        front.relays.clear();
+        front.health_at = LocalTime::ZERO;
+        self.forget_all_claims(slot);
         note!(self, "frontend {slot} starts");
         self.dial_later(slot);
     }
@@ -212,8 +246,12 @@ impl World {
         if let Some(since) = front.clock_stopped_at.take() {
             front.clock.stood_still(since, now);
             let local = front.clock.local(now);
-            // The shell sees that its clocks moved apart before it does anything else.
-            front.engine.clock_jumped(local);
+            // The shell sees that its clocks moved apart by more than a second before it does anything else.
+            if now - since > secs(1) {
+                front.engine.clock_jumped(local);
+            } else {
+                front.behind += Duration::from_nanos(now - since);
+            }
         }
         note!(self, "frontend {slot} goes on");
         self.send_replies(slot);
@@ -224,9 +262,16 @@ impl World {
 
     /// A datagram reaches a frontend's machine.
     pub(super) fn datagram(&mut self, slot: usize, datagram: Datagram) {
-        if self.fronts[slot].deaf > 0 {
+        let direct = datagram.interface_index == LINK_INTERFACE;
+        let front = &mut self.fronts[slot];
+        if front.deaf[if direct { DIRECT } else { RELAYED }] > 0 || (direct && front.link_down > 0) {
             self.counts.datagrams_lost += 1;
             return;
+        }
+        front.heard += u64::from(direct);
+        if !direct {
+            let local = front.clock.local(self.now);
+            front.relays.insert(datagram.source.to_bits(), local);
         }
         self.front_takes(slot, Input::Datagram(datagram));
     }
@@ -271,6 +316,7 @@ impl World {
 
     fn front_round(&mut self, slot: usize) {
         let now = self.fronts[slot].clock.local(self.now);
+        self.report_health(slot, now);
         self.fronts[slot].engine.batch_begin(now);
         for _ in 0..ROUND_MAX {
             let Some(input) = self.fronts[slot].inbox.pop_front() else { break };
@@ -293,6 +339,25 @@ impl World {
             return;
         }
         self.send_replies(slot);
+    }
+
+    /// Tells the engine what its next heartbeats say of interfaces and relays.
+    fn report_health(&mut self, slot: usize, now: LocalTime) {
+        let front = &mut self.fronts[slot];
+        if now < front.health_at {
+            return;
+        }
+        front.health_at = now + Duration::from_secs(1);
+        front.relays.retain(|_, at| now.saturating_since(*at) < Duration::from_secs(60));
+        let health = InterfaceHealth {
+            name: "lan".to_owned(),
+            link: "direct".to_owned(),
+            present: true,
+            carrier: front.link_down == 0,
+            packets_seen: front.heard,
+            errors: 0,
+        };
+        front.engine.report_health(vec![health], front.relays.keys().copied().collect());
     }
 
     fn front_input(&mut self, slot: usize, now: LocalTime, input: Input) {
@@ -334,13 +399,19 @@ impl World {
         };
         self.judge_message(slot, &message);
         let front = &mut self.fronts[slot];
-        front.engine.apply(now, message, &mut front.sink);
+        let before = front.engine.network().cloned();
+        front.engine.apply(now, message.clone(), &mut front.sink);
+        if front.engine.network().map(|n| n.version) != before.as_ref().map(|n| n.version) {
+            front.network_before = before;
+        }
+        self.note_claims(slot, &message);
+        let front = &mut self.fronts[slot];
         let news: Vec<News> = front.engine.news().to_vec();
         for item in news {
             match item {
                 News::ConnectionRefused(refused) => {
                     note!(self, "frontend {slot} is refused: {:?}, {}", refused.reason, refused.detail);
-                    if refused.reason == RefusalReason::Protocol && self.plan.sabotage == Sabotage::None {
+                    if refused.reason == RefusalReason::Protocol {
                         self.fail(format!("the store refused frontend {slot}: {}", refused.detail));
                     }
                     self.fronts[slot].leader_hint = refused.leader_address;
@@ -390,10 +461,10 @@ impl World {
             FromStore::Entry(entry) => {
                 for event in &entry.events {
                     if let StoreEvent::Batch(outcome) = event {
-                        let epoch = self.fronts[slot].engine.status(LocalTime::ZERO).leases.epoch;
+                        let epoch = self.fronts[slot].session;
                         let key = (epoch, outcome.sequence);
                         if let Some(batch) = self.fronts[slot].batches.remove(&key) {
-                            self.judge_outcome(&batch, outcome, entry.index);
+                            self.judge_outcome(slot, &batch, outcome, entry.index);
                         }
                     }
                 }
@@ -406,13 +477,24 @@ impl World {
         let mut out = Vec::new();
         self.fronts[slot].engine.drain(now, &mut out);
         let connection = self.fronts[slot].connection;
-        for message in out {
+        let stopping = self.fronts[slot].stopping;
+        for mut message in out {
+            if let ToStore::Hello(hello) = &mut message {
+                hello.host = self.plan.host_proofs.then_some(self.fronts[slot].host);
+            }
             if let ToStore::Batch(batch) = &message {
                 let known =
                     self.fronts[slot].batches.insert((batch.epoch, batch.sequence), Arc::clone(batch));
+                if known.is_none() {
+                    self.note_returned(slot, &batch.returned);
+                    self.counts.ranges_given_back += if stopping { 0 } else { batch.returned.len() as u64 };
+                }
                 if known.is_some_and(|known| known != *batch) {
                     self.fail(format!("frontend {slot} changed the content of batch {}", batch.sequence));
                 }
+            }
+            if let ToStore::Batch(batch) = &message {
+                message = ToStore::Batch(self.rogue_batch(slot, batch));
             }
             if let Some(connection) = connection {
                 self.send_up(connection, &message);

@@ -21,6 +21,11 @@ pub(super) const LINK_INTERFACE: u32 = 2;
 /// Interface of every frontend towards relays.
 pub(super) const RELAY_INTERFACE: u32 = 3;
 
+/// Ways to clients: the link of direct clients.
+pub(super) const DIRECT: usize = 0;
+/// Ways to clients: relays.
+pub(super) const RELAYED: usize = 1;
+
 /// How bad the datagram network is just now.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weather {
@@ -84,11 +89,13 @@ impl World {
 
     /// Sends one reply of a frontend towards its client, through relays if it came so.
     pub(super) fn send_to_client(&mut self, slot: usize, to: ReplyTo, bytes: &[u8]) {
-        if self.fronts[slot].mute > 0 {
+        let relayed = bytes.first() == Some(&msg::RELAY_REPLY);
+        let front = &self.fronts[slot];
+        if front.mute[usize::from(relayed)] > 0 || (!relayed && front.link_down > 0) {
             self.counts.datagrams_lost += 1;
             return;
         }
-        let (client, payload) = if bytes.first() == Some(&msg::RELAY_REPLY) {
+        let (client, payload) = if relayed {
             let Ok(reply) = unwrap_relay_reply(bytes) else {
                 self.fail("a frontend sent a Relay-reply that cannot be read".to_owned());
                 return;

@@ -83,6 +83,40 @@ counts! {
     freed,
     /// Released or expired leases made active again.
     reactivated,
+    /// Of them while faults lasted.
+    freed_under_fault,
+    /// Leases adopted (R7).
+    adopted,
+    /// Ranges granted to another frontend than had them before.
+    handoffs,
+    /// Times that a frontend was asked to give ranges back.
+    ranges_asked_back,
+    /// Ranges that frontends gave back while they went on.
+    ranges_given_back,
+    /// Conflicts R8: one address, two clients.
+    conflicts_two_clients,
+    /// Conflicts R9: one binding, two addresses.
+    conflicts_two_addresses,
+    /// Addresses that had two owners because an operator overrode the rules.
+    owners_two_by_override,
+    /// Sessions proved gone by their successors (R6).
+    proofs,
+    /// Frontends declared down.
+    declared_down,
+    /// Processes of them that lived.
+    declared_though_alive,
+    /// Declarations taken back.
+    withdrawn,
+    /// Declarations and withdrawals that the store refused.
+    declarations_refused,
+    /// Frontends drained, or told to serve again.
+    drains,
+    /// Configurations taken.
+    configurations,
+    /// Clients rolled back to an old state.
+    rollbacks,
+    /// Releases that arrived again, late.
+    late_releases,
     /// Ranges opened again after their owner was dead for certain.
     ranges_reopened,
     /// Ranges closed.
@@ -107,10 +141,18 @@ counts! {
     frontend_store_cuts,
     /// Frontends cut off from clients, in one or both directions.
     frontend_client_cuts,
+    /// Times that messages between a frontend and the store took up to minutes.
+    frontend_store_slow,
+    /// Client-facing links of a frontend that went down.
+    links_down,
     /// Connections broken.
     connections_broken,
     /// Store nodes crashed.
     store_crashes,
+    /// Store nodes that lost their disks.
+    store_disks_lost,
+    /// Times that a node took another's snapshot in the place of entries.
+    snapshots_installed,
     /// Store nodes cut off from their peers.
     store_partitions,
     /// Leaders elected.
@@ -161,6 +203,17 @@ impl fmt::Display for Report {
     }
 }
 
+/// What kind of thing was violated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// An address had two owners: the invariant of design section 5.
+    Safety,
+    /// A client that kept renewing lost its lease, or got none where there was room.
+    Stability,
+    /// A rule of the cores, before any client was harmed by it.
+    Rule,
+}
+
 /// A run that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -168,6 +221,8 @@ pub struct Failure {
     pub seed: u64,
     /// True time of the violation.
     pub at: Duration,
+    /// What kind of thing was violated.
+    pub kind: Kind,
     /// What was violated.
     pub violation: String,
     /// What led to it, oldest first.

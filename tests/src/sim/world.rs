@@ -10,12 +10,15 @@ use super::connection::Connections;
 use super::faults::Fault;
 use super::frontend::Front;
 use super::network::{Datagram, Weather};
+use super::operator::Operators;
 use super::oracle::Oracle;
-use super::report::{Counts, Failure, Report};
-use super::scenarios::{Plan, Sabotage};
+use super::plan::{Plan, Step};
+use super::report::{Counts, Failure, Kind, Report};
+use super::sabotaged::Sabotage;
 use super::store::Store;
+use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{BindingKey, Prefix};
+use leasehold_proto::words::{Epoch, FrontendId, Prefix, RangeId, UpdateSeq};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
@@ -59,6 +62,8 @@ pub(super) enum Event {
     Datagram { slot: usize, datagram: Datagram },
     /// A frontend does what is due.
     FrontWake { slot: usize, life: u64 },
+    /// A node starts, if it can by now.
+    NodeStart { node: usize },
     /// A paused frontend goes on.
     FrontResume { slot: usize, life: u64 },
     /// A frontend's process starts.
@@ -67,12 +72,16 @@ pub(super) enum Event {
     FrontExit { slot: usize, life: u64 },
     /// A reply reaches a client.
     ToClient { client: usize, slot: usize, bytes: Arc<[u8]> },
+    /// An old Release arrives once more.
+    ReleaseAgain { client: usize, bytes: Arc<[u8]> },
     /// A client does what is due.
     ClientWake { client: usize, turn: u64 },
     /// Something breaks.
     Break(Fault),
     /// It is mended.
     Mend(Fault),
+    /// Something of the plan's script.
+    Script(Step),
     /// Faults end.
     Heal,
     /// Everything must be well.
@@ -120,16 +129,23 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) connections: Connections,
     pub(super) oracle: Oracle,
+    pub(super) operator: Operators,
     pub(super) weather: Weather,
     /// Which client held a lease last, for counting.
     pub(super) held_before: BTreeMap<Prefix, usize>,
+    /// Whose each range was last, for counting.
+    pub(super) last_owners: BTreeMap<RangeId, Option<FrontendId>>,
     /// The most that was ever acknowledged to a holding.
-    pub(super) acknowledged: BTreeMap<(Prefix, BindingKey), ClusterTime>,
+    pub(super) acknowledged: BTreeMap<(Prefix, Vec<u8>, u32), ClusterTime>,
+    /// Until when each client was promised each lease at the most: prefix, DUID and IAID.
+    pub(super) promised_until: BTreeMap<(Prefix, Vec<u8>, u32), Nanos>,
+    /// What a rogue frontend made of its batches.
+    pub(super) rogue_batches: BTreeMap<(Epoch, UpdateSeq), Arc<SessionBatch>>,
     /// When faults ended.
     pub(super) healed_at: Option<Nanos>,
     pub(super) counts: Counts,
     trace: Option<VecDeque<String>>,
-    violation: Option<String>,
+    violation: Option<(Kind, String)>,
     is_over: bool,
 }
 
@@ -145,7 +161,8 @@ pub(super) use note;
 
 impl World {
     /// The beginning of a run.
-    pub(super) fn new(plan: Plan, traced: bool) -> Self {
+    pub(super) fn new(mut plan: Plan, traced: bool) -> Self {
+        leasehold_proto::network::fill_defaults(&mut plan.network);
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let mut clocks = Clocks { rho_ppm: plan.rho_ppm };
         let store = Store::new(&plan, || clocks.draw(&mut rng));
@@ -154,7 +171,8 @@ impl World {
             .frontends
             .iter()
             .flat_map(|name| [name, name])
-            .map(|name| Front::new(name, clocks.draw(&mut rng_fronts)))
+            .enumerate()
+            .map(|(slot, name)| Front::new(name, slot, clocks.draw(&mut rng_fronts)))
             .collect();
         if plan.sabotage == Sabotage::SlowFrontendClock {
             fronts[0].clock = DriftClock::new(0, TRUE_RATE / 4);
@@ -180,9 +198,13 @@ impl World {
             clients,
             connections: Connections::default(),
             oracle: Oracle::default(),
+            operator: Operators::new(&plan),
             weather: Weather::FAIR,
             held_before: BTreeMap::new(),
+            last_owners: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            promised_until: BTreeMap::new(),
+            rogue_batches: BTreeMap::new(),
             healed_at: None,
             counts: Counts::default(),
             trace: traced.then(VecDeque::new),
@@ -197,14 +219,14 @@ impl World {
         self.begin();
         while !self.is_over && self.violation.is_none() {
             let Some(Reverse(next)) = self.queue.pop() else {
-                self.fail("nothing is left to happen".to_owned());
+                self.violation = Some((Kind::Rule, "nothing is left to happen".to_owned()));
                 break;
             };
             self.now = next.at;
             self.steps += 1;
             self.fingerprint = self.fingerprint.rotate_left(5) ^ next.at ^ next.sequence;
             if self.steps > STEPS_MAX {
-                self.fail("too many steps: something goes round in circles".to_owned());
+                self.violation = Some((Kind::Rule, "too many steps: something goes in circles".to_owned()));
                 break;
             }
             self.happen(next.event);
@@ -218,7 +240,8 @@ impl World {
                 fingerprint: self.fingerprint,
                 counts: self.counts,
             }),
-            Some(violation) => Err(Box::new(Failure {
+            Some((kind, violation)) => Err(Box::new(Failure {
+                kind,
                 seed: self.plan.seed,
                 at: Duration::from_nanos(self.now),
                 violation,
@@ -238,6 +261,9 @@ impl World {
             self.after(delay, Event::ClientWake { client, turn: 0 });
         }
         self.schedule_faults();
+        for (at, step) in self.plan.script.clone() {
+            self.at(at, Event::Script(step));
+        }
         let (faults, healing) = (self.plan.faults_for, self.plan.healing_for);
         self.after(faults, Event::Heal);
         self.after(faults + healing, Event::Judge);
@@ -259,6 +285,9 @@ impl World {
             Event::Dialled { connection } => self.dialled(connection),
             Event::Datagram { slot, datagram } => self.datagram(slot, datagram),
             Event::FrontWake { slot, life } => self.front_wake(slot, life),
+            Event::NodeStart { node } => self.restart_node(node),
+            Event::ReleaseAgain { client, bytes } => self.release_again(client, &bytes),
+            Event::Script(step) => self.step(step),
             Event::FrontResume { slot, life } => self.front_resume(slot, life),
             Event::FrontStart { slot } => self.front_start(slot),
             Event::FrontExit { slot, life } => self.front_exit(slot, life),
@@ -270,6 +299,18 @@ impl World {
             Event::Judge => {
                 self.judge_healed();
                 self.is_over = true;
+            }
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Break(fault) => self.break_it(fault),
+            Step::Mend(fault) => self.mend(fault),
+            Step::Expect(words, holds) => {
+                if !holds(self) {
+                    self.fail_as(Kind::Stability, format!("expected: {words}"));
+                }
             }
         }
     }
@@ -286,10 +327,17 @@ impl World {
         self.queue.push(Reverse(scheduled));
     }
 
-    /// A violation: the run ends here.
+    /// A rule is violated: the run ends here.
     pub(super) fn fail(&mut self, violation: String) {
-        note!(self, "VIOLATION {violation}");
-        self.violation.get_or_insert(violation);
+        self.fail_as(Kind::Rule, violation);
+    }
+
+    /// A violation of some kind: the run ends here, unless a sabotaged run is judged by other things.
+    pub(super) fn fail_as(&mut self, kind: Kind, violation: String) {
+        if self.plan.is_judged_by(kind) {
+            note!(self, "VIOLATION {violation}");
+            self.violation.get_or_insert((kind, violation));
+        }
     }
 
     /// Whether lines of trace are kept: see [`note`].

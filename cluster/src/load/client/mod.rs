@@ -242,6 +242,15 @@ impl Client {
         self.begin(now, Phase::Releasing);
     }
 
+    /// Extends its leases now, whatever T1 and T2 say, as after an outage: at their server, or at any. Nothing unless
+    /// it is bound.
+    pub fn extend(&mut self, now: LocalTime, at_any_server: bool) {
+        if self.phase == Phase::Bound {
+            self.waiting_since = now;
+            self.begin(now, if at_any_server { Phase::Rebinding } else { Phase::Renewing });
+        }
+    }
+
     fn begin(&mut self, now: LocalTime, phase: Phase) {
         self.phase = phase;
         self.retry = None;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::server::{Quirk, Server};
-use crate::load::{Outcome, Plan, Run};
+use crate::load::{Avalanche, Outcome, Plan, Run};
 
 /// A server on a thread of its own, until it is dropped.
 struct Responder {
@@ -143,4 +143,35 @@ fn a_cycle_gives_each_client_many_leases() {
     let report = run(Plan { cycle: true, ..plan(&[&responder], 8) }, |s| s.leases_given > 100).report;
     assert!(report.passed, "{report}");
     assert!(report.latency["release_reply"].count > 90);
+}
+
+#[test]
+fn an_avalanche_begins_with_those_that_hold_leases_and_ends_when_all_are_bound() {
+    const CLIENTS: u32 = 400;
+    let responder = Responder::start(Server::new(Quirk::None), 0);
+    let shape =
+        Avalanche { window: Duration::from_millis(100), returning_percent: 50, rebinding_percent: 50 };
+    let report = run(Plan { avalanche: Some(shape), ..plan(&[&responder], CLIENTS) }, |_| false).report;
+    assert!(report.passed, "{report}");
+    let avalanche = report.avalanche.as_ref().unwrap();
+    assert_eq!((avalanche.unbound, avalanche.bound_after.count), (0, CLIENTS.into()), "{report}");
+    let counts: Vec<_> =
+        avalanche.by_part.values().map(|part| (part.clients, part.bound_after.count)).collect();
+    assert_eq!(counts, [(100, 100), (100, 100), (200, 200)], "by name: rebind, renew, solicit");
+    // What went before is not in the report: the leases of those that return.
+    assert_eq!((report.leases_given, report.renewals_answered), (200, 200), "{report}");
+    assert_eq!(report.latency["rebind_reply"].count, 100);
+    assert!(report.to_string().contains("avalanche: all clients had begun after"));
+}
+
+#[test]
+fn in_an_avalanche_lost_messages_are_sent_again_until_all_are_bound() {
+    let responder = Responder::start(Server::new(Quirk::None), 7);
+    let shape = Avalanche { window: Duration::from_millis(100), returning_percent: 0, rebinding_percent: 0 };
+    let report = run(Plan { avalanche: Some(shape), ..plan(&[&responder], 100) }, |_| false).report;
+    let avalanche = report.avalanche.as_ref().unwrap();
+    assert!(report.passed && avalanche.unbound == 0, "{report}");
+    assert!(report.retransmissions["solicit"] > 0, "{report}");
+    assert!(avalanche.bound_after.max_us >= 900_000, "a lost Solicit is sent again after a second: {report}");
+    assert_eq!(report.double_promises, 0);
 }

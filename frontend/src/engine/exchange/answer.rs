@@ -1,11 +1,13 @@
-//! Is this message ours to answer? Buckets, and when a partner answers for the other (design section 3).
+//! Is this message ours to answer? Buckets, what the store says of both partners' service, and when a partner answers
+//! for the other (design section 3, RFC 7031 §4.7).
 //!
 //! Owns the bucket of a client, the spread of clients over the relationships of one link, and [`decide`], the one
 //! place where "now, or left to the partner" is judged. A pure function of its arguments: it refuses to know leases,
 //! links and time. Both partners must come to the same buckets, so their hashes are keyed by what both know: the
-//! relationship's server DUID, or a constant. Invariant: while both partners are live and hear the same message
-//! early, exactly one of them decides [`Answer::Now`] (FO-910).
+//! relationship's server DUID, or a constant. Invariant: partners that were told the same and hear the same message
+//! early, of whom one at least is live, do not both park it, and one alone decides [`Answer::Now`] (FO-910).
 
+use crate::engine::leases::Service;
 use leasehold_proto::network::{Answering, BucketMode, Relationship};
 use leasehold_proto::words::FrontendId;
 use siphasher::sip::SipHasher24;
@@ -59,22 +61,31 @@ pub enum Cause {
     Standalone,
     /// The store says that the partner is not live.
     PartnerDown,
+    /// The store says that the partner does not serve this link (RFC 7031 §4.7).
+    PartnerLinkDown,
+    /// The partner does not hear the relay that forwarded the message.
+    RelayUnheard,
     /// The client has waited longer than `takeover_after`.
     Elapsed,
     /// The message was left to the partner before, and came again.
     SeenAgain,
+    /// A Release or Decline was left to the partner, and nothing came of it.
+    Unhandled,
 }
 
 impl Cause {
     /// Every cause, in index order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Bucket,
         Self::RangeOwner,
         Self::Any,
         Self::Standalone,
         Self::PartnerDown,
+        Self::PartnerLinkDown,
+        Self::RelayUnheard,
         Self::Elapsed,
         Self::SeenAgain,
+        Self::Unhandled,
     ];
 
     /// The name used in metrics: snake_case, stable.
@@ -86,8 +97,11 @@ impl Cause {
             Self::Any => "any",
             Self::Standalone => "standalone",
             Self::PartnerDown => "partner_down",
+            Self::PartnerLinkDown => "partner_link_down",
+            Self::RelayUnheard => "relay_unheard",
             Self::Elapsed => "elapsed",
             Self::SeenAgain => "seen_again",
+            Self::Unhandled => "unhandled",
         }
     }
 
@@ -100,7 +114,15 @@ impl Cause {
     /// Whether it answers what by rule would have been the partner's.
     #[must_use]
     pub const fn is_takeover(self) -> bool {
-        matches!(self, Self::PartnerDown | Self::Elapsed | Self::SeenAgain)
+        matches!(
+            self,
+            Self::PartnerDown
+                | Self::PartnerLinkDown
+                | Self::RelayUnheard
+                | Self::Elapsed
+                | Self::SeenAgain
+                | Self::Unhandled
+        )
     }
 }
 
@@ -129,8 +151,10 @@ pub(in crate::engine) struct Claim<'a> {
     pub(in crate::engine) relationship: &'a Relationship,
     /// This frontend.
     pub(in crate::engine) me: &'a FrontendId,
-    /// The store leader's word on the partner; of no account without one.
-    pub(in crate::engine) partner_live: bool,
+    /// The store leader's word on this frontend's service of this message.
+    pub(in crate::engine) mine: Service,
+    /// The same of the partner; of no account without one.
+    pub(in crate::engine) partners: Service,
     /// The client's bucket.
     pub(in crate::engine) bucket: u8,
     /// For a Request: who offered what it asks for, if that can be told.
@@ -150,22 +174,48 @@ pub(in crate::engine) fn decide(claim: &Claim<'_>) -> Answer {
     if claim.relationship.answering == Answering::Any {
         return Answer::Now(Cause::Any);
     }
-    let mine = match claim.offered {
-        Some(OfferedBy::Me) => return Answer::Now(Cause::RangeOwner),
-        // A dead partner's offer goes by the bucket, and so ends at the survivor.
-        Some(OfferedBy::Partner) if claim.partner_live => false,
-        _ => bucket_owner(claim.relationship, claim.bucket) == claim.me,
-    };
-    if mine {
-        Answer::Now(Cause::Bucket)
-    } else if !claim.partner_live {
-        Answer::Now(Cause::PartnerDown)
+    if let Some(cause) = my_turn(claim) {
+        Answer::Now(cause)
     } else if claim.elapsed_ms > claim.relationship.takeover_after_ms {
         Answer::Now(Cause::Elapsed)
     } else if claim.seen_again {
         Answer::Now(Cause::SeenAgain)
     } else {
         Answer::Park
+    }
+}
+
+/// Why it is this frontend's turn; nothing if it is its partner's. A partner that is not live is never left anything.
+/// Otherwise what tells the two apart decides: who is live, who hears the relay, who serves the link; where both are
+/// found wanting alike neither is excluded, and the bucket decides as in the normal case.
+fn my_turn(claim: &Claim<'_>) -> Option<Cause> {
+    let (mine, partners) = (claim.mine, claim.partners);
+    let by_rule = by_rule(claim);
+    if !partners.is_live {
+        return by_rule.or(Some(Cause::PartnerDown));
+    }
+    if !mine.is_live {
+        return None;
+    }
+    match (mine.hears_relay, partners.hears_relay) {
+        (true, false) => return by_rule.or(Some(Cause::RelayUnheard)),
+        (false, true) => return None,
+        _ => {}
+    }
+    match (mine.is_link_up, partners.is_link_up) {
+        (true, false) => by_rule.or(Some(Cause::PartnerLinkDown)),
+        (false, true) => None,
+        _ => by_rule,
+    }
+}
+
+/// Why a message would be this frontend's while both partners serve; nothing if it would be its partner's.
+fn by_rule(claim: &Claim<'_>) -> Option<Cause> {
+    match claim.offered {
+        Some(OfferedBy::Me) => Some(Cause::RangeOwner),
+        // The offer of a partner that serves no more goes by the bucket.
+        Some(OfferedBy::Partner) if claim.partners.is_live => None,
+        _ => (bucket_owner(claim.relationship, claim.bucket) == claim.me).then_some(Cause::Bucket),
     }
 }
 

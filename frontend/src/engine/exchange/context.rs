@@ -13,7 +13,7 @@ use leasehold_proto::network::{Link, Network, Options, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
 use smallvec::SmallVec;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 /// One message and where it stands.
@@ -32,6 +32,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) duid: &'a [u8],
     /// How the client was reached, built when the first lease needs it.
     pub(super) extra: OnceCell<Option<Arc<LeaseExtra>>>,
+    /// How many leases of this message the store may still be asked to adopt (R7).
+    pub(super) adoptions_left: Cell<u8>,
 }
 
 impl<'a> Context<'a, '_> {

@@ -1,28 +1,31 @@
 //! The way of one message: octets, link, server, whose turn, look-up, plan, reply.
 //!
-//! Owns the order of these steps, and what happens to messages that were kept: answered as if they had just arrived
-//! when the partner turns out not to be live, answered when their client's look-up is done or takes too long, dropped
-//! in silence when the partner had its two seconds. Refuses to decide any of the steps itself. Input: packets and
-//! news; output: replies in the sink and counts. Invariant: one message, at most one answer.
+//! Owns the order of these steps, and what happens to messages that were kept: judged as if they had just arrived when
+//! the store's word on the partners changes, answered when their client's look-up or adoption is decided or takes too
+//! long, dropped in silence when the partner had its two seconds, but for a Release or Decline on which it did not act.
+//! Refuses to decide any of the steps itself. Input: packets and news; output: replies in the sink and counts.
+//! Invariant: one message, at most one answer.
 
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
 use super::context::{Context, named};
+use super::held::{HeldReply, Terms};
 use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
 use super::plan::Plan;
 use super::pools::{LinkAt, RelationshipAt, Topology};
 use super::server::{self, Speaker};
 use super::{
-    Exchange, confirm, decline, information_request, link, rebind, release, renew, reply, request, solicit,
+    Exchange, confirm, decline, ending, information_request, link, rebind, release, renew, reply, request,
+    solicit,
 };
 use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, RelayChain, decode, validate};
 use crate::engine::counters::Counters;
-use crate::engine::leases::{Leases, Owner};
+use crate::engine::leases::{Leases, Owner, Service};
 use crate::engine::{Packet, ReplySink};
 use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
 use siphasher::sip::SipHasher13;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::hash::Hasher as _;
 use std::time::Duration;
 
@@ -30,15 +33,23 @@ use std::time::Duration;
 /// again. Why: the first retransmission comes 0.9 s after the message at the earliest (RFC 9915 §15).
 const COPY_WITHIN: Duration = Duration::from_millis(250);
 
+/// Leases of one message that the store is asked to adopt (R7). Why two: an honest client has one address and one prefix.
+const ADOPTIONS_PER_MESSAGE: u8 = 2;
+
 /// Why a message is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Occasion {
     /// It has arrived.
     Arrived,
-    /// It was left to a partner that turns out not to be live: as if it had just arrived.
-    PartnerDown,
+    /// It was left to the partner, and the store's word on the partners changed: as if it had just arrived.
+    JudgedAnew,
+    /// It is a Release or Decline that was left to the partner long enough; if its leases still stand like this, the
+    /// partner did not act on it.
+    Unhandled(u64),
     /// What the store knows of its client is here, or does not come: it is ours, and is answered now.
     LookedUp,
+    /// What the store was asked to adopt is decided, or it does not say: it is ours, and nothing more is asked.
+    Adopted,
 }
 
 /// What became of a message that was not discarded.
@@ -46,7 +57,7 @@ enum Occasion {
 enum Handled {
     /// A reply of this type is in the sink.
     Answered { message_type: u8, cause: Option<Cause> },
-    /// A copy is kept, or was kept already.
+    /// A copy is kept, or was kept already; or the Reply is kept until what it promises is committed.
     Kept,
 }
 
@@ -84,18 +95,29 @@ impl<S: ReplySink> Desk<'_, S> {
         self.look_at(packet, Occasion::Arrived);
     }
 
-    /// Answers what was left to a partner that is not live.
-    pub(in crate::engine) fn partner_down(&mut self, partner: &FrontendId) {
-        self.release(Releasing::Partner(partner.clone()));
+    /// The store's word on a frontend changed such that messages may be this one's to answer that were left to a
+    /// partner; `link`: on this link only. They are judged anew.
+    pub(in crate::engine) fn judged_anew(&mut self, frontend: &FrontendId, link: Option<LinkId>) {
+        let partner = (frontend != self.leases.frontend()).then(|| frontend.clone());
+        self.release(Releasing::LeftTo { partner, link });
     }
 
     /// Answers what waited for a look-up of this client.
     pub(in crate::engine) fn looked_up(&mut self, link: LinkId, duid: &[u8]) {
         let client = client_key(self.exchange.message_hash, link, duid);
+        self.answer_waiting(&Waiting::LookUp(client), Occasion::LookedUp);
+    }
+
+    /// Answers what waited for an adoption that this client asked for (R7).
+    pub(in crate::engine) fn adopted(&mut self, link: LinkId, duid: &[u8]) {
+        let client = client_key(self.exchange.message_hash, link, duid);
+        self.answer_waiting(&Waiting::Adoption(client), Occasion::Adopted);
+    }
+
+    fn answer_waiting(&mut self, what: &Waiting, occasion: Occasion) {
         for serial in self.exchange.parked.serials() {
-            let waits = |waiting: &Waiting| *waiting == Waiting::LookUp(client);
-            if let Some(taken) = self.exchange.parked.take_if(serial, waits) {
-                self.answer_taken(taken, Occasion::LookedUp);
+            if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| waiting == what) {
+                self.answer_taken(taken, occasion);
             }
         }
     }
@@ -108,15 +130,60 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
     /// partner was left with.
     pub(in crate::engine) fn turn(&mut self) {
+        self.release_held();
         self.answer_released();
         while let Some(taken) = self.exchange.parked.take_due(self.now) {
             match taken.waiting {
-                Waiting::Partner(_) => {
+                // Without the stream it cannot be known what the partner did.
+                Waiting::Partner { ending: Some(standing), .. } if self.leases.is_connected() => {
+                    self.answer_taken(taken, Occasion::Unhandled(standing));
+                }
+                Waiting::Partner { .. } => {
                     self.counters.discard(Discard::NotOurs);
                     self.exchange.parked.give_back(taken);
                 }
                 Waiting::LookUp(_) => self.answer_taken(taken, Occasion::LookedUp),
+                Waiting::Adoption(_) => self.answer_taken(taken, Occasion::Adopted),
             }
+        }
+    }
+
+    /// Sends Replies whose promises are committed, and those that have waited long enough (FO-903). No more at once than
+    /// one batch of replies has room for.
+    fn release_held(&mut self) {
+        if !self.exchange.held.is_to_look(self.now, self.leases) {
+            return;
+        }
+        let mut at = 0;
+        for _ in 0..RELEASED_PER_TURN_MAX {
+            let Some((next, reply)) = self.exchange.held.take_due(self.now, self.leases, at) else {
+                return self.exchange.held.looked(self.leases, true);
+            };
+            at = next;
+            self.send_held(&reply);
+            self.exchange.held.give_back(reply);
+        }
+        self.exchange.held.looked(self.leases, false);
+    }
+
+    /// R4 is judged for each Reply by itself; one whose promise the store did not take is not sent.
+    fn send_held(&mut self, reply: &HeldReply) {
+        let terms = &reply.terms;
+        let is_committed = self.leases.is_committed(&terms.rest);
+        if !self.leases.may_release(self.now, terms.computed, &terms.rest) {
+            return self.counters.discard(Discard::SentTooLate);
+        }
+        if !terms.stands(self.leases) {
+            return self.counters.discard(Discard::PromiseRefused);
+        }
+        let out = self.replies.begin();
+        out.extend_from_slice(&reply.bytes);
+        self.replies.commit(terms.to);
+        self.counters.answer(terms.message_type, terms.cause);
+        if is_committed {
+            self.counters.held_committed += 1;
+        } else {
+            self.counters.held_waited_out += 1;
         }
     }
 
@@ -134,7 +201,7 @@ impl<S: ReplySink> Desk<'_, S> {
         let mut answered = 0;
         while let Some((what, mut serials)) = self.exchange.releasing.pop_front() {
             let occasion = match what {
-                Releasing::Partner(_) => Occasion::PartnerDown,
+                Releasing::LeftTo { .. } => Occasion::JudgedAnew,
                 Releasing::LookUps => Occasion::LookedUp,
             };
             while let Some(serial) = serials.next_back() {
@@ -151,23 +218,26 @@ impl<S: ReplySink> Desk<'_, S> {
     }
 
     fn answer_taken(&mut self, taken: Taken, occasion: Occasion) {
-        if self.look_at(&taken.packet(), occasion) {
-            self.counters.parked_answered += 1;
+        match self.look_at(&taken.packet(), occasion) {
+            Some(Handled::Answered { .. }) => self.counters.parked_answered += 1,
+            Some(Handled::Kept) => return self.exchange.parked.put_back(taken),
+            None => {}
         }
         self.exchange.parked.give_back(taken);
     }
 
-    /// Says whether the message was answered.
-    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion) -> bool {
+    /// Counts what became of a message; nothing if it was discarded.
+    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion) -> Option<Handled> {
         match self.consider(packet, occasion) {
-            Ok(Handled::Answered { message_type, cause }) => {
-                self.counters.answer(message_type, cause);
-                true
+            Ok(handled) => {
+                if let Handled::Answered { message_type, cause } = handled {
+                    self.counters.answer(message_type, cause);
+                }
+                Some(handled)
             }
-            Ok(Handled::Kept) => false,
             Err(reason) => {
                 self.counters.discard(reason);
-                false
+                None
             }
         }
     }
@@ -203,50 +273,86 @@ impl<S: ReplySink> Desk<'_, S> {
             _ => Discard::NoLink,
         };
         let link = link::choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
+        if occasion == Occasion::Arrived {
+            self.exchange.heard.heard(topology.link(link).id);
+        }
         let speaker = Speaker::new(message, relay, packet);
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
         let key = message_key(self.exchange.message_hash, message, speaker.octets());
         let mut cause = None;
-        if occasion != Occasion::LookedUp {
-            match self.whose(place, message, &speaker, key) {
-                Answer::Now(why) => cause = Some(why),
-                Answer::Park => return self.leave_to_partner(place, key, packet),
+        let mut went_unanswered = false;
+        match occasion {
+            Occasion::LookedUp | Occasion::Adopted => {}
+            Occasion::Unhandled(standing) => {
+                let now = ending::standing(self.exchange.message_hash, self.leases, place.link_id(), message);
+                if now != Some(standing) {
+                    return Err(Discard::NotOurs);
+                }
+                cause = Some(Cause::Unhandled);
+                went_unanswered = true;
             }
-            if self.waits_for_look_up(place, message, key, packet) {
-                return Ok(Handled::Kept);
+            Occasion::Arrived | Occasion::JudgedAnew => {
+                let relay = relay.map(|_| packet.source.to_bits());
+                let claim = self.claim(place, message, &speaker, key, relay);
+                match decide(&claim) {
+                    Answer::Now(why) => cause = Some(why),
+                    Answer::Park if occasion == Occasion::JudgedAnew => return Ok(Handled::Kept),
+                    Answer::Park => return self.leave_to_partner(place, key, packet, message),
+                }
+                went_unanswered = came_again(&claim, cause, place, message);
+                if self.waits_for_look_up(place, message, key, packet) {
+                    return Ok(Handled::Kept);
+                }
             }
         }
         // The same message may have been left to the partner a second ago: this answer is for both.
         self.exchange.parked.forget(key);
-        let message_type = self.answer(place, packet, message, relay)?;
-        Ok(Handled::Answered { message_type, cause })
+        let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
+        let answered = self.answer(place, packet, message, relay, cause, adoptions);
+        if answered == Err(Discard::AdoptionPending)
+            && let Some(duid) = message.client_id
+        {
+            let client = client_key(self.exchange.message_hash, place.link_id(), duid);
+            if self.park(key, Waiting::Adoption(client), packet) {
+                return Ok(Handled::Kept);
+            }
+        }
+        let handled = answered?;
+        // Only now: what this frontend has no answer to either, the partner may have been silent about for good reason.
+        if went_unanswered {
+            self.exchange.heard.unanswered(place.link_id());
+        }
+        Ok(handled)
     }
 
-    /// Judges whether this frontend answers for its relationship.
-    fn whose(
-        &self,
-        place: Place<'_>,
+    /// What decides whether this frontend answers for its relationship. `relay`: the source of the datagram, if a relay
+    /// sent it.
+    fn claim<'c>(
+        &'c self,
+        place: Place<'c>,
         message: &ClientMessage<'_>,
         speaker: &Speaker<'_>,
         key: u64,
-    ) -> Answer {
-        let relationship = place.relationship();
+        relay: Option<u128>,
+    ) -> Claim<'c> {
+        let (relationship, link) = (place.relationship(), place.link_id());
         let me = self.leases.frontend();
         let partner = relationship.partner_of(me);
         let seen_again = match self.exchange.parked.find(key) {
-            Some((since, Waiting::Partner(_))) => self.now.saturating_since(since) >= COPY_WITHIN,
+            Some((since, Waiting::Partner { .. })) => self.now.saturating_since(since) >= COPY_WITHIN,
             _ => false,
         };
-        decide(&Claim {
+        Claim {
             relationship,
             me,
-            partner_live: partner.is_some_and(|partner| self.leases.partner_live(partner)),
+            mine: self.leases.own_service(link, relay),
+            partners: partner.map_or(Service::FULL, |partner| self.leases.service_of(partner, link, relay)),
             bucket: place.topology.bucket_key(place.server).bucket(speaker.octets()),
             offered: partner.and_then(|partner| self.offered_by(relationship, partner, message)),
             elapsed_ms: server::elapsed_ms(message),
             seen_again,
-        })
+        }
     }
 
     /// For a Request: in whose range the first lease lies that it asks for and that either partner may have offered.
@@ -274,12 +380,15 @@ impl<S: ReplySink> Desk<'_, S> {
         place: Place<'_>,
         key: u64,
         packet: &Packet<'_>,
+        message: &ClientMessage<'_>,
     ) -> Result<Handled, Discard> {
         if self.exchange.parked.find(key).is_some() {
             return Ok(Handled::Kept);
         }
         let partner = place.relationship().partner_of(self.leases.frontend()).ok_or(Discard::NotOurs)?;
-        if self.park(key, Waiting::Partner(partner.clone()), packet) {
+        let (partner, link) = (partner.clone(), place.link_id());
+        let ending = ending::standing(self.exchange.message_hash, self.leases, link, message);
+        if self.park(key, Waiting::Partner { partner, link, ending }, packet) {
             Ok(Handled::Kept)
         } else {
             Err(Discard::NotOurs)
@@ -320,14 +429,16 @@ impl<S: ReplySink> Desk<'_, S> {
         true
     }
 
-    /// Plans and writes the answer; gives its message type.
+    /// Plans and writes the answer. A Reply that has to wait for the commit is held.
     fn answer<'m>(
         &mut self,
         place: Place<'_>,
         packet: &Packet<'_>,
         message: &ClientMessage<'m>,
         relay: Option<&RelayChain<'m>>,
-    ) -> Result<u8, Discard> {
+        cause: Option<Cause>,
+        adoptions: u8,
+    ) -> Result<Handled, Discard> {
         let cx = Context {
             now: self.now,
             message,
@@ -339,12 +450,22 @@ impl<S: ReplySink> Desk<'_, S> {
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),
+            adoptions_left: Cell::new(adoptions),
         };
+        self.leases.reply_begin();
         let plan = plan(&cx, self.leases)?;
         let out = self.replies.begin();
         reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
-        self.replies.commit(reply::reply_to(packet, relay));
-        Ok(plan.message_type)
+        let to = reply::reply_to(packet, relay);
+        if let Some(rest) = self.leases.reply_rest() {
+            if self.exchange.held.hold(out, Terms::new(self.now, to, rest, &plan, cx.duid, cause)) {
+                self.counters.held += 1;
+                return Ok(Handled::Kept);
+            }
+            self.counters.held_no_room += 1;
+        }
+        self.replies.commit(to);
+        Ok(Handled::Answered { message_type: plan.message_type, cause })
     }
 }
 
@@ -359,6 +480,23 @@ fn plan(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
         MessageKind::Confirm => confirm::answer(cx),
         MessageKind::InformationRequest => Ok(information_request::answer()),
     }
+}
+
+/// Whether a message that is answered for the partner shows that the partner did not answer it: it came again. Elapsed
+/// Time alone speaks of the client's first choice among the relationships of a link, and of relays that are heard.
+fn came_again(
+    claim: &Claim<'_>,
+    cause: Option<Cause>,
+    place: Place<'_>,
+    message: &ClientMessage<'_>,
+) -> bool {
+    let is_first_choice = message.server_id.is_some() || place.topology.relationships_on(place.link) == 1;
+    let came_again = match cause {
+        Some(Cause::SeenAgain) => true,
+        Some(Cause::Elapsed) => claim.seen_again || is_first_choice,
+        _ => false,
+    };
+    came_again && claim.partners.hears_relay
 }
 
 /// Knows a message again: the same client, kind and transaction. Keyed by a secret, so that nobody can make two

@@ -1,7 +1,7 @@
 //! What each DHCPv6 message means, who answers it, and with what.
 //!
 //! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
-//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, one module for each message fills a
+//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, one module for each message fills a
 //! `plan`, `reply` writes it; `pools` indexes the configuration for all of them. It asks `leases` for all that is
 //! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
 //! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
@@ -13,7 +13,10 @@ mod confirm;
 mod context;
 mod decline;
 mod desk;
+mod ending;
 mod giving;
+mod heard;
+mod held;
 mod information_request;
 mod link;
 mod parked;
@@ -34,7 +37,10 @@ mod tests;
 pub use answer::Cause;
 
 use super::Interface;
+use heard::HeardOnLinks;
+use held::Held;
 use leasehold_proto::network::Network;
+use leasehold_proto::session::LinkReport;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::FrontendId;
 use link::InterfaceLinks;
@@ -54,9 +60,11 @@ pub(super) struct Exchange {
     topology: Option<Topology>,
     interface_links: InterfaceLinks,
     parked: Parked,
+    held: Held,
     /// Kept messages that are to be answered, a bounded number in each turn: which, and how far.
     releasing: VecDeque<(Releasing, Range<u64>)>,
     message_hash: SipHasher13,
+    heard: HeardOnLinks,
 }
 
 impl Exchange {
@@ -67,8 +75,10 @@ impl Exchange {
             topology: None,
             interface_links: InterfaceLinks::default(),
             parked: Parked::new(parked_messages_max),
+            held: Held::default(),
             releasing: VecDeque::new(),
             message_hash: SipHasher13::new_with_key(hash_key),
+            heard: HeardOnLinks::default(),
         }
     }
 
@@ -97,9 +107,24 @@ impl Exchange {
         self.interfaces.iter().filter(unknown).map(|i| i.name.clone()).collect()
     }
 
+    /// What was heard on each link since this was asked last: for the next heartbeat.
+    pub(super) fn take_link_reports(&mut self) -> Vec<LinkReport> {
+        self.heard.take()
+    }
+
     /// How many messages are kept.
     pub(super) fn parked_count(&self) -> usize {
         self.parked.len()
+    }
+
+    /// How many Replies wait for the commit.
+    pub(super) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Lets go of the Replies that wait for the commit: local time is in doubt. How many there were.
+    pub(super) fn drop_held(&mut self) -> u64 {
+        self.held.clear()
     }
 
     /// When [`Desk::turn`] has something to do.
@@ -107,6 +132,6 @@ impl Exchange {
         if !self.releasing.is_empty() {
             return Some(LocalTime::ZERO);
         }
-        self.parked.next_due()
+        [self.parked.next_due(), self.held.next_due()].into_iter().flatten().min()
     }
 }

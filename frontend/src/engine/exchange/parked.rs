@@ -1,4 +1,5 @@
-//! Messages kept for two seconds: left to the partner in case it dies, or waiting for a look-up in the store.
+//! Messages kept for two seconds: left to the partner in case it dies, or waiting for a look-up in the store or for
+//! an adoption by it.
 //!
 //! Owns the bounded ring of copies, oldest out first, and the index by which a message is known again. Refuses to
 //! judge whether a message is ours or what is answered: it hands copies back. Bounds: as many messages as the limits
@@ -7,7 +8,7 @@
 use crate::engine::Packet;
 use hashbrown::HashMap;
 use leasehold_proto::time::LocalTime;
-use leasehold_proto::words::FrontendId;
+use leasehold_proto::words::{FrontendId, LinkId};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -20,10 +21,19 @@ pub(super) const MESSAGE_LEN_MAX: usize = 2048;
 /// What a message waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Waiting {
-    /// This partner answers it, unless it turns out not to be live.
-    Partner(FrontendId),
+    /// This partner answers it, unless it turns out not to serve.
+    Partner {
+        /// Who.
+        partner: FrontendId,
+        /// Where the client is.
+        link: LinkId,
+        /// For a Release or Decline: how the leases stood that it ends. While they stand so, nothing came of it.
+        ending: Option<u64>,
+    },
     /// The store's answer about the client with this key.
     LookUp(u64),
+    /// The store's decision on an adoption (R7) that the client with this key asked for.
+    Adoption(u64),
 }
 
 /// How many released messages one turn answers. Why 256: a batch of replies has room for a thousand.
@@ -32,8 +42,13 @@ pub(super) const RELEASED_PER_TURN_MAX: usize = 256;
 /// Which kept messages are to be answered now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Releasing {
-    /// Those left to this partner: it is not live.
-    Partner(FrontendId),
+    /// Those left to a partner whose service was judged anew, or this frontend's own was.
+    LeftTo {
+        /// To whom; none: to any.
+        partner: Option<FrontendId>,
+        /// On which link; none: on any.
+        link: Option<LinkId>,
+    },
     /// All that wait for a look-up: everything is loaded.
     LookUps,
 }
@@ -42,7 +57,9 @@ impl Releasing {
     /// Whether a message waited for this.
     pub(super) fn fits(&self, waiting: &Waiting) -> bool {
         match (self, waiting) {
-            (Self::Partner(lost), Waiting::Partner(partner)) => lost == partner,
+            (Self::LeftTo { partner: whom, link: on }, Waiting::Partner { partner, link, .. }) => {
+                whom.as_ref().is_none_or(|whom| whom == partner) && on.is_none_or(|on| on == *link)
+            }
             (Self::LookUps, Waiting::LookUp(_)) => true,
             _ => false,
         }
@@ -52,7 +69,9 @@ impl Releasing {
 /// A copy of a message, taken out of the ring to be answered.
 #[derive(Debug)]
 pub(super) struct Taken {
-    slot: usize,
+    serial: u64,
+    key: u64,
+    since: LocalTime,
     bytes: Vec<u8>,
     origin: Origin,
     /// What it waited for.
@@ -186,8 +205,9 @@ impl Parked {
             if slot.waiting.is_some() && slot.since + KEPT > now {
                 return None;
             }
+            let serial = self.head;
             self.head += 1;
-            if let Some(taken) = self.take(index) {
+            if let Some(taken) = self.take(serial) {
                 return Some(taken);
             }
         }
@@ -213,22 +233,40 @@ impl Parked {
             return None;
         }
         let index = self.index(serial);
-        if self.slots[index].waiting.as_ref().is_some_and(fits) { self.take(index) } else { None }
+        if self.slots[index].waiting.as_ref().is_some_and(fits) { self.take(serial) } else { None }
     }
 
     /// Gives the buffer of a taken message back to its slot, to be used again.
     pub(super) fn give_back(&mut self, taken: Taken) {
-        if let Some(slot) = self.slots.get_mut(taken.slot)
+        let index = self.index(taken.serial);
+        if let Some(slot) = self.slots.get_mut(index)
             && slot.bytes.capacity() == 0
         {
             slot.bytes = taken.bytes;
         }
     }
 
-    fn take(&mut self, index: usize) -> Option<Taken> {
+    /// A taken message waits on where it was, unless it gave way or is kept for something else meanwhile.
+    pub(super) fn put_back(&mut self, taken: Taken) {
+        let index = self.index(taken.serial);
+        let is_free = self.slots.get(index).is_some_and(|slot| slot.waiting.is_none());
+        if !is_free || !self.serials().contains(&taken.serial) || self.by_key.contains_key(&taken.key) {
+            self.give_back(taken);
+            return;
+        }
+        let slot = &mut self.slots[index];
+        (slot.waiting, slot.key, slot.since) = (Some(taken.waiting), taken.key, taken.since);
+        (slot.bytes, slot.origin) = (taken.bytes, taken.origin);
+        self.by_key.insert(taken.key, taken.serial);
+        self.waiting_count += 1;
+    }
+
+    fn take(&mut self, serial: u64) -> Option<Taken> {
+        let index = self.index(serial);
         let waiting = self.clear(index)?;
         let slot = &mut self.slots[index];
-        Some(Taken { slot: index, bytes: std::mem::take(&mut slot.bytes), origin: slot.origin, waiting })
+        let bytes = std::mem::take(&mut slot.bytes);
+        Some(Taken { serial, key: slot.key, since: slot.since, bytes, origin: slot.origin, waiting })
     }
 
     fn clear(&mut self, index: usize) -> Option<Waiting> {
@@ -294,6 +332,25 @@ mod tests {
         assert!(parked.slots[0].bytes.capacity() >= 100);
         assert_eq!(parked.park(at(0), 2, Waiting::LookUp(2), &packet(&[0; 4000])), Parking::Refused);
         assert_eq!(Parked::new(0).park(at(0), 1, Waiting::LookUp(1), &packet(b"a")), Parking::Refused);
+    }
+
+    #[test]
+    fn what_is_put_back_grows_old_as_before_and_never_pushes_out_what_came_since() {
+        let mut parked = Parked::new(2);
+        parked.park(at(0), 1, Waiting::LookUp(1), &packet(b"a"));
+        parked.park(at(5), 2, Waiting::LookUp(2), &packet(b"b"));
+        let first = parked.take_if(0, |_| true).expect("it waits");
+        parked.put_back(first);
+        assert_eq!((parked.len(), parked.find(1).map(|(since, _)| since)), (2, Some(at(0))));
+        let first = parked.take_if(0, |_| true).expect("it waits again");
+        parked.park(at(9), 3, Waiting::LookUp(3), &packet(b"c"));
+        parked.put_back(first);
+        assert!(parked.find(1).is_none() && parked.find(3).is_some(), "its place was given away");
+        let second = parked.take_if(1, |_| true).expect("it waits");
+        parked.park(at(10), 2, Waiting::LookUp(7), &packet(b"b"));
+        parked.put_back(second);
+        assert_eq!(parked.find(2), Some((at(10), &Waiting::LookUp(7))), "it is kept for something else");
+        assert_eq!(parked.len(), parked.by_key.len());
     }
 
     proptest::proptest! {

@@ -126,10 +126,13 @@ impl Plan {
         if self.ias.iter().any(|ia| ia.fate == Fate::NotNow) && !self.ias.iter().any(said) {
             return Err(Discard::RangesDry);
         }
-        let left_alone = self.ias.iter().find_map(|ia| match ia.fate {
+        let mut reasons = self.ias.iter().filter_map(|ia| match ia.fate {
             Fate::LeftAlone(reason) => Some(reason),
             _ => None,
         });
+        // What is being adopted is to be waited for, whatever the reason of the others.
+        let pending = reasons.clone().find(|reason| *reason == Discard::AdoptionPending);
+        let left_alone = pending.or_else(|| reasons.next());
         self.ias.retain(|ia| !matches!(ia.fate, Fate::LeftAlone(_)));
         if let (true, Some(reason)) = (self.ias.is_empty(), left_alone) {
             return Err(reason);

@@ -2,7 +2,8 @@
 //!
 //! Owns the judgement of each lease that a client says it has: extended when it is on record for that client (R5),
 //! withdrawn with lifetimes 0 when it certainly is not the client's (SV-332), and left alone when only somebody else
-//! could know, because a lease may have been promised and never committed (R7, SV-344). Leases of the binding that
+//! could know, because a lease may have been promised and never committed (R7, SV-344): the store is asked to adopt it,
+//! and the message waits for that. Leases of the binding that
 //! the client does not use are released (R9). Source: RFC 9915 §18.3.4.
 
 use super::context::{Context, all_named, word};
@@ -45,6 +46,8 @@ enum Standing {
     NotTheirs,
     /// Nobody's, in a range of ours of which we know everything: it may be given, else it is withdrawn.
     Unclaimed,
+    /// Nobody's by any record, in a range from which a session that is not heard may have promised it (R7).
+    Adoptable,
     /// It may have been promised by somebody else (R7), is another server's, or cannot be spoken about now: leave it
     /// alone, for this reason.
     Doubtful(Discard),
@@ -65,6 +68,7 @@ pub(super) fn extend_ia(
     let known = known_leases(leases, ia_ref);
     let mut answer = IaAnswer::to(ia);
     let mut unclaimed: SmallVec<[Prefix; 4]> = SmallVec::new();
+    let mut adoptable: SmallVec<[Prefix; 4]> = SmallVec::new();
     let mut doubt = None;
     for prefix in &listed {
         let mut standing = standing(cx, leases, ia, &known, *prefix);
@@ -76,6 +80,10 @@ pub(super) fn extend_ia(
             Standing::NotTheirs => answer.withdraw(*prefix),
             Standing::Unclaimed => unclaimed.push(*prefix),
             Standing::Doubtful(reason) => doubt = Some(reason),
+            Standing::Adoptable => {
+                doubt = Some(Discard::UnrecordedLease);
+                adoptable.push(*prefix);
+            }
         }
     }
     if answer.has_extended() {
@@ -83,7 +91,8 @@ pub(super) fn extend_ia(
         leases.release_unused(cx.now, ia_ref, &listed);
     } else if !answer.has_live() {
         if let Some(reason) = doubt {
-            return leave_alone(answer, reason);
+            let is_pending = adopt(cx, leases, ia_ref, &adoptable);
+            return leave_alone(answer, if is_pending { Discard::AdoptionPending } else { reason });
         }
         for prefix in held(cx, &known).filter(|prefix| !listed.contains(prefix)) {
             extend_held(cx, leases, ia_ref, prefix, &mut answer);
@@ -145,12 +154,29 @@ fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing
     match leases.owner_of(prefix) {
         // Past the deadline it may be granted to another by now (R4).
         Owner::Me if is_autonomous => Standing::Unclaimed,
+        Owner::Partner(_) | Owner::Closed if is_autonomous && leases.holder_of(prefix).is_none() => {
+            Standing::Adoptable
+        }
         // Nobody may promise from a range without an owner; but of a grant, and of what followed it, we may not have
         // heard yet: cut off, or while the stream is behind.
         Owner::Me | Owner::Nobody | Owner::Partner(_) | Owner::Closed => {
             Standing::Doubtful(Discard::UnrecordedLease)
         }
     }
+}
+
+/// R7: has the store asked whether it adopts these; says whether an answer is to come for any.
+fn adopt(cx: &Context<'_, '_>, leases: &mut Leases, ia: IaRef<'_>, adoptable: &[Prefix]) -> bool {
+    let mut is_pending = false;
+    for prefix in adoptable {
+        let left = cx.adoptions_left.get();
+        if left == 0 {
+            break;
+        }
+        cx.adoptions_left.set(left - 1);
+        is_pending |= leases.adopt(cx.now, ia, *prefix, cx.extra());
+    }
+    is_pending
 }
 
 /// Extends a lease on record for this IA. One that has ended meanwhile may be extended too, as long as it was not

@@ -83,12 +83,26 @@ pub enum Owner<'a> {
 pub enum News {
     /// Another configuration is in force.
     Network,
-    /// The leader's judgement of a frontend changed.
+    /// The leader's judgement of a frontend, maybe of this one, changed.
     Liveness {
         /// Whom it is about.
         frontend: FrontendId,
         /// Whether it is heard.
         live: bool,
+    },
+    /// A frontend, maybe this one, serves other links than before (RFC 7031 §4.7).
+    Links {
+        /// Whom it is about.
+        frontend: FrontendId,
+        /// Those that it serves no more.
+        down: Vec<LinkId>,
+        /// Those that it serves again.
+        up: Vec<LinkId>,
+    },
+    /// A frontend, maybe this one, hears other relays than before.
+    Relays {
+        /// Whom it is about.
+        frontend: FrontendId,
     },
     /// All leases are known.
     Loaded,
@@ -108,6 +122,18 @@ pub enum News {
     SessionOver,
     /// The store refused or ended the connection.
     ConnectionRefused(Refused),
+    /// An adoption (R7) that this client's message asked for was decided: taken, its lease is known now.
+    Adopted {
+        /// Where the client attaches.
+        link: LinkId,
+        /// The client.
+        duid: Duid,
+    },
+    /// This frontend is drained, or no more.
+    Draining {
+        /// Whether it is.
+        on: bool,
+    },
     /// A range was granted, and can be used now or as soon as it is known.
     RangeGranted(PoolId),
 }

@@ -6,6 +6,7 @@
 
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::pool::Pool;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{Lifetime, LocalTime};
 use std::time::Duration;
 
@@ -15,11 +16,17 @@ pub(super) struct Autonomy {
     extended_from: Option<LocalTime>,
     batch_begun: Option<LocalTime>,
     earliest_deadline_used: LocalTime,
+    reply_deadline_used: LocalTime,
 }
 
 impl Default for Autonomy {
     fn default() -> Self {
-        Self { extended_from: None, batch_begun: None, earliest_deadline_used: LocalTime::NEVER }
+        Self {
+            extended_from: None,
+            batch_begun: None,
+            earliest_deadline_used: LocalTime::NEVER,
+            reply_deadline_used: LocalTime::NEVER,
+        }
     }
 }
 
@@ -39,7 +46,8 @@ impl Autonomy {
     /// When autonomy ends for leases of a pool; nothing when the session was never extended.
     pub(super) fn deadline(&self, pool: &Pool) -> Option<LocalTime> {
         let from = self.extended_from?;
-        Some(if pool.autonomy == Duration::MAX { LocalTime::NEVER } else { from + pool.autonomy })
+        let is_endless = pool.autonomy == Duration::MAX || is_off(Mechanism::AutonomyDeadline);
+        Some(if is_endless { LocalTime::NEVER } else { from + pool.autonomy })
     }
 
     /// The lead that may be promised now: the pool's MCLT before the deadline, zero past it.
@@ -51,7 +59,36 @@ impl Autonomy {
     pub(super) fn used(&mut self, pool: &Pool) {
         if let Some(deadline) = self.deadline(pool) {
             self.earliest_deadline_used = self.earliest_deadline_used.min(deadline);
+            self.reply_deadline_used = self.reply_deadline_used.min(deadline);
         }
+    }
+
+    /// What is used from now on is used by one reply.
+    pub(super) fn reply_begin(&mut self) {
+        self.reply_deadline_used = LocalTime::NEVER;
+    }
+
+    /// The earliest deadline that this reply rests on.
+    pub(super) fn reply_deadline(&self) -> LocalTime {
+        self.reply_deadline_used
+    }
+
+    /// A reply that was computed earlier leaves with the batch computed now, if it still may; the batch then rests on
+    /// what that reply rests on.
+    pub(super) fn join(
+        &mut self,
+        now: LocalTime,
+        computed: LocalTime,
+        deadline: LocalTime,
+        timing: &Timing,
+    ) -> bool {
+        let Some(begun) = self.batch_begun else { return false };
+        if now.saturating_since(computed) > send_share(timing) || now >= deadline {
+            return false;
+        }
+        self.batch_begun = Some(begun.min(computed));
+        self.earliest_deadline_used = self.earliest_deadline_used.min(deadline);
+        true
     }
 
     /// Replies computed from now on belong to one batch.
@@ -62,8 +99,13 @@ impl Autonomy {
 
     /// Whether the batch may still be handed to the kernel.
     pub(super) fn may_send(&self, now: LocalTime, timing: &Timing) -> bool {
-        let send = Duration::from_millis(u64::from(timing.send_ms));
-        self.batch_begun.is_some_and(|begun| now.saturating_since(begun) <= send)
-            && now < self.earliest_deadline_used
+        let in_time =
+            |begun| now.saturating_since(begun) <= send_share(timing) || is_off(Mechanism::SendShare);
+        self.batch_begun.is_some_and(in_time) && now < self.earliest_deadline_used
     }
+}
+
+/// The guard's share for sending.
+fn send_share(timing: &Timing) -> Duration {
+    Duration::from_millis(u64::from(timing.send_ms))
 }

@@ -7,8 +7,10 @@
 use super::Leases;
 use super::dirty::Dirty;
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::words::RangeId;
 use std::sync::Arc;
 
 /// Updates in one batch at most.
@@ -22,16 +24,22 @@ impl Leases {
         }
         if self.session.stopping {
             if !self.dirty.is_empty() {
-                return Some(self.make_batch(now, false));
+                return Some(self.make_batch(now, Vec::new(), false));
             }
             // Ranges are given back only when nothing in them is unacknowledged.
-            return self.session.in_flight.is_empty().then(|| self.make_batch(now, true));
+            return self.session.in_flight.is_empty().then(|| {
+                let all = self.ranges.mine(self.session.epoch);
+                self.make_batch(now, all, true)
+            });
         }
         self.note_acknowledgeable();
+        let returned = self.ranges_to_return(now);
         let wants_ranges = self.may_ask() && self.ranges.wants(now);
         let needs_proof =
             self.clock.now_at_most(now, &self.timing()).is_none() && !self.session.is_proof_under_way();
         let is_due = !self.dirty.is_empty()
+            || !returned.is_empty()
+            || self.adoptions.is_queued()
             || wants_ranges
             || needs_proof
             || self.session.extend_at(self.names.extend_every()).is_some_and(|at| at <= now)
@@ -42,14 +50,19 @@ impl Leases {
         if self.dirty.is_empty() {
             self.session.last_bare = Some(now);
         }
-        Some(self.make_batch(now, false))
+        Some(self.make_batch(now, returned, false))
     }
 
     pub(super) fn may_ask(&self) -> bool {
-        !self.session.superseded && !self.session.is_over && !self.session.stopping
+        self.is_in_charge() && !self.session.draining
     }
 
-    fn make_batch(&mut self, now: LocalTime, closing: bool) -> Arc<SessionBatch> {
+    /// The session is the one whose ranges the store grants and takes back.
+    pub(super) fn is_in_charge(&self) -> bool {
+        !self.session.is_superseded() && !self.session.is_over && !self.session.stopping
+    }
+
+    fn make_batch(&mut self, now: LocalTime, returned: Vec<RangeId>, closing: bool) -> Arc<SessionBatch> {
         let sequence = self.session.next_sequence;
         let mut updates = Vec::with_capacity(self.dirty.len().min(UPDATES_MAX));
         // What is queued again while this goes on belongs to a later batch: one update for each lease.
@@ -57,9 +70,10 @@ impl Leases {
             let Some(entry) = self.dirty.pop() else { break };
             updates.extend(self.update_of(entry));
         }
+        let told_before = self.dirty.told_before();
+        updates.extend(self.next_adoptions(UPDATES_MAX - updates.len()));
         self.note_acknowledgeable();
         let requests = if self.may_ask() { self.ranges.requests(now, sequence) } else { Vec::new() };
-        let returned = if closing { self.ranges.mine(self.session.epoch) } else { Vec::new() };
         let batch = Arc::new(SessionBatch {
             epoch: self.session.epoch,
             sequence,
@@ -69,11 +83,14 @@ impl Leases {
             acked_index: self.session.acknowledgeable,
             closing,
         });
-        self.session.sent(now, Arc::clone(&batch));
+        self.session.sent(now, Arc::clone(&batch), told_before);
         batch
     }
 
     fn note_acknowledgeable(&mut self) {
+        if is_off(Mechanism::OneOrder) {
+            self.session.acknowledgeable = self.session.last_index;
+        }
         if let Some(index) = self.dirty.acknowledgeable() {
             self.session.acknowledgeable = self.session.acknowledgeable.max(index);
         }

@@ -51,6 +51,11 @@ impl DirtyQueue {
         self.live == 0
     }
 
+    /// The records of which something waits.
+    pub(super) fn records(&self) -> impl Iterator<Item = u32> {
+        self.queue.iter().map(|d| d.record).filter(|record| *record != NONE)
+    }
+
     /// The entry at a record's position.
     pub(super) fn get_mut(&mut self, position: u64) -> Option<&mut Dirty> {
         let at = usize::try_from(position.checked_sub(self.first)?).ok()?;
@@ -109,6 +114,11 @@ impl DirtyQueue {
             self.marks.pop_front();
         }
         passed
+    }
+
+    /// Everything below this position was put into batches or withdrawn.
+    pub(super) fn told_before(&self) -> u64 {
+        self.first
     }
 
     /// Forgets all: the session is over. Positions go on, so that stale ones name nothing.

@@ -14,14 +14,10 @@ impl Leases {
             FromStore::Refused(refused) => self.take_refusal(&refused, news),
             // A rest of a connection that is gone.
             _ if !self.session.is_welcomed() => {}
-            FromStore::Load(chunk) => self.take_chunk(&chunk, news),
+            FromStore::Load(chunk) => self.take_chunk(now, &chunk, news),
             FromStore::Entry(entry) => self.take_entry(now, &entry, news),
             FromStore::HeartbeatAnswer { .. } => {}
-            FromStore::Liveness { frontend, live } => {
-                if self.live.insert(frontend.clone(), live) != Some(live) {
-                    news.push(News::Liveness { frontend, live });
-                }
-            }
+            FromStore::Liveness(word) => self.partners.take(word, news),
             FromStore::Lookup { link, duid, leases, index: _ } => {
                 self.take_lookup(link, &duid, &leases);
                 news.push(News::LookedUp { link, duid });
@@ -37,14 +33,14 @@ impl Leases {
         let mut is_waited_for = false;
         for event in &entry.events {
             match event {
-                StoreEvent::Batch(outcome) => self.take_outcome(now, entry.index, outcome),
+                StoreEvent::Batch(outcome) => self.take_outcome(now, entry.index, outcome, news),
                 StoreEvent::Lease(lease) => {
                     is_waited_for |= lease.state.awaits_freeing();
                     self.take_lease(lease);
                 }
                 StoreEvent::Range(range) => {
                     is_waited_for = true;
-                    self.take_range(range, news);
+                    self.take_range(now, range, news);
                 }
                 StoreEvent::PoolDry { pool, dry } => {
                     if let Some(ranges) = self.ranges.pool_mut(*pool) {
@@ -56,7 +52,12 @@ impl Leases {
                     is_waited_for = true;
                     self.take_network(network, news);
                 }
-                StoreEvent::Superseded { .. } => self.superseded(news),
+                StoreEvent::Superseded { at, .. } => self.superseded(*at, news),
+                StoreEvent::GiveBack { pool, ranges } => self.ranges.wish_back(now, *pool, *ranges),
+                StoreEvent::Draining { on } => {
+                    self.set_draining(*on);
+                    news.push(News::Draining { on: *on });
+                }
             }
         }
         self.session.last_index = entry.index;
@@ -70,8 +71,8 @@ impl Leases {
         self.note_session_over(news);
     }
 
-    pub(super) fn take_range(&mut self, range: &RangeRecord, news: &mut Vec<News>) {
-        if self.ranges.take(range, self.session.epoch, self.load.loaded) {
+    pub(super) fn take_range(&mut self, now: LocalTime, range: &RangeRecord, news: &mut Vec<News>) {
+        if self.ranges.take(now, range, self.session.epoch, self.load.loaded) {
             news.push(News::RangeGranted(range.range.pool));
         }
     }

@@ -7,6 +7,7 @@
 
 use super::{Leases, News};
 use leasehold_proto::session::LoadChunk;
+use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::LogIndex;
 
 /// Records gone through in one call.
@@ -45,12 +46,12 @@ impl Load {
 }
 
 impl Leases {
-    pub(super) fn take_chunk(&mut self, chunk: &LoadChunk, news: &mut Vec<News>) {
+    pub(super) fn take_chunk(&mut self, now: LocalTime, chunk: &LoadChunk, news: &mut Vec<News>) {
         for lease in &chunk.leases {
             self.take_lease(lease);
         }
         for range in &chunk.ranges {
-            self.take_range(range, news);
+            self.take_range(now, range, news);
         }
         if let Some(index) = chunk.done {
             self.load_done(index, news);

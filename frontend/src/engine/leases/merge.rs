@@ -44,6 +44,7 @@ impl Leases {
             if !is_extended_by_other && lease.state != LeaseState::Free {
                 if let Some(record) = self.records.get_mut(at) {
                     record.version = lease.version;
+                    record.born = lease.born;
                     record.store_state = lease.state;
                     record.acked_until = lease.acked_until;
                     record.valid_until = record.valid_until.max(lease.valid_until);
@@ -70,6 +71,7 @@ impl Leases {
             // Another holding: what was acknowledged and promised then is no part of this one.
             LeaseState::Free => record.acked_until = ClusterTime::ZERO,
             state => {
+                record.born = lease.born;
                 record.valid_until = record.valid_until.max(lease.valid_until);
                 record.contact = record.contact.max(lease.client_last_contact);
                 if !extra_waits {
@@ -91,6 +93,7 @@ impl Leases {
         record.preferred = lease.preferred;
         record.valid = lease.valid;
         record.version = lease.version;
+        record.born = lease.born;
         record.store_state = lease.state;
         record.extra.clone_from(&lease.extra);
         record.load_mark = self.load.mark;

@@ -12,13 +12,16 @@
 //! - R4: `autonomy::Autonomy::allowance`, measured from before the request that was answered;
 //! - R5: `promise`, either partner extends a lease it knows for the same client;
 //! - R6: `session`, a superseded session creates nothing;
+//! - R7 (this side): `adoption`, what a client claims and nobody has on record is asked for, never promised;
 //! - R8 (this side): `merge`, another client's committed lease stands;
 //! - R9: `promise`, leases of a binding that its client turns out not to use are released.
 
+mod adoption;
 mod api;
 mod autonomy;
 mod batches;
 mod clock;
+mod commit;
 mod demand;
 mod dirty;
 mod events;
@@ -30,29 +33,37 @@ mod merge;
 mod names;
 mod outcome;
 mod owned;
+mod partners;
 mod promise;
 mod query;
 mod ranges;
 mod records;
 mod reserved;
+mod returns;
 mod session;
 mod slab;
 mod status;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use commit::Rest;
+pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};
+pub use survey::{KnownLeases, Pace};
 
 use super::Limits;
 use leasehold_proto::lifetimes::Timing;
+use leasehold_proto::session::HostProof;
 use leasehold_proto::words::FrontendId;
-use std::collections::BTreeMap;
 
 /// The leases, ranges and promises of one frontend. See the module for what it owns.
 pub struct Leases {
     frontend: FrontendId,
+    /// Where this process runs, shown with each Hello (R6).
+    host: Option<HostProof>,
     limits: Limits,
     key: hash::HashKey,
     names: names::Names,
@@ -64,10 +75,14 @@ pub struct Leases {
     session: session::Session,
     load: load::Load,
     lookups: lookup::Lookups,
+    adoptions: adoption::Adoptions,
     clock: clock::ClusterClock,
     autonomy: autonomy::Autonomy,
-    live: BTreeMap<FrontendId, bool>,
+    partners: partners::Partners,
+    /// What the Reply being computed waits for.
+    rest: Option<Rest>,
     counts: status::Counts,
+    survey: survey::Survey,
 }
 
 impl Leases {
@@ -77,6 +92,7 @@ impl Leases {
         let key = hash::HashKey::new(hash_key);
         Self {
             frontend,
+            host: None,
             limits,
             key,
             names: names::Names::default(),
@@ -87,11 +103,19 @@ impl Leases {
             session: session::Session::default(),
             load: load::Load::default(),
             lookups: lookup::Lookups::default(),
+            adoptions: adoption::Adoptions::default(),
             clock: clock::ClusterClock::default(),
             autonomy: autonomy::Autonomy::default(),
-            live: BTreeMap::new(),
+            partners: partners::Partners::default(),
+            rest: None,
             counts: status::Counts::default(),
+            survey: survey::Survey::default(),
         }
+    }
+
+    /// What the session shows to the store (R6).
+    pub fn set_host_proof(&mut self, proof: Option<HostProof>) {
+        self.host = proof;
     }
 
     /// R4's allowances as configured.

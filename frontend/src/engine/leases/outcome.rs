@@ -3,8 +3,9 @@
 //! Only here does `acked_until` move by an acknowledgement (FO-406). A refused update leaves the store's record
 //! standing; where there is none, what was promised here is forgotten and counted.
 
-use super::Leases;
+use super::{Leases, News};
 use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{LogIndex, Prefix, UpdateSeq};
@@ -20,16 +21,23 @@ enum Fate {
 }
 
 impl Leases {
-    pub(super) fn take_outcome(&mut self, now: LocalTime, index: LogIndex, outcome: &BatchOutcome) {
+    pub(super) fn take_outcome(
+        &mut self,
+        now: LocalTime,
+        index: LogIndex,
+        outcome: &BatchOutcome,
+        news: &mut Vec<News>,
+    ) {
         let Some((first_sent, batch)) = self.session.answered(outcome.sequence) else { return };
         if outcome.sequence >= self.session.fresh_from {
             let timing = self.timing();
             self.clock.prove(outcome.stamp, first_sent, now, &timing);
             if outcome.extended {
-                self.autonomy.extended(first_sent);
+                let from = if is_off(Mechanism::DeadlineFromBefore) { now } else { first_sent };
+                self.autonomy.extended(from);
             }
         }
-        self.session.is_over |= !outcome.extended && !self.session.superseded && !self.session.stopping;
+        self.session.is_over |= !outcome.extended && !self.session.is_superseded() && !self.session.stopping;
         let mut refused: Vec<(Prefix, UpdateRefusal)> =
             outcome.refused.iter().map(|r| (r.prefix, r.refusal)).collect();
         refused.sort_unstable_by_key(|(prefix, _)| *prefix);
@@ -38,7 +46,7 @@ impl Leases {
                 Ok(at) => Fate::Refused(refused[at].1),
                 Err(_) => Fate::Taken(index),
             };
-            self.settle(update, fate);
+            self.settle(update, fate, news);
         }
         self.asks_answered(now, &batch);
         if batch.closing {
@@ -47,10 +55,10 @@ impl Leases {
     }
 
     /// A load follows, and the store has taken these batches: their answers will not come.
-    pub(super) fn untold_outcomes(&mut self, now: LocalTime, up_to: UpdateSeq) {
+    pub(super) fn untold_outcomes(&mut self, now: LocalTime, up_to: UpdateSeq, news: &mut Vec<News>) {
         while let Some(batch) = self.session.take_untold(up_to) {
             for update in &batch.updates {
-                self.settle(update, Fate::Untold);
+                self.settle(update, Fate::Untold, news);
             }
             self.asks_answered(now, &batch);
             if batch.closing {
@@ -65,11 +73,18 @@ impl Leases {
                 pool.demand.answered(now);
             }
         }
+        for range in &batch.returned {
+            self.ranges.return_answered(*range, batch.sequence);
+        }
     }
 
-    fn settle(&mut self, update: &LeaseUpdate, fate: Fate) {
+    fn settle(&mut self, update: &LeaseUpdate, fate: Fate, news: &mut Vec<News>) {
         if let Fate::Refused(reason) = fate {
             *self.counts.refused.entry(reason).or_default() += 1;
+        }
+        if update.kind == UpdateKind::Adopt {
+            let taken = if let Fate::Taken(index) = fate { Some(index) } else { None };
+            return self.adoption_settled(update, taken, news);
         }
         let Some(at) = self.records.find(update.prefix) else { return };
         let is_same_client = self.records.binding_of(at) == Some(&update.binding);
@@ -92,6 +107,7 @@ impl Leases {
 
     fn taken(&mut self, at: u32, update: &LeaseUpdate, index: LogIndex) {
         let mark = self.load.mark;
+        let born = self.session.superseded_at.map_or(index, |at| at.min(index));
         let Some(record) = self.records.get_mut(at) else { return };
         record.load_mark = mark;
         if record.version > index {
@@ -101,8 +117,12 @@ impl Leases {
         }
         record.version = index;
         match update.kind {
-            UpdateKind::Promise => {
+            UpdateKind::Promise | UpdateKind::Adopt => {
                 record.store_state = LeaseState::Active;
+                if record.born == LogIndex(0) {
+                    // As the store sets it, also for what was made before the superseding was read.
+                    record.born = born;
+                }
                 if record.state() != LeaseState::Free {
                     record.acked_until = record.acked_until.max(update.ack_until);
                 }

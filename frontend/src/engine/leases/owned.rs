@@ -40,6 +40,8 @@ pub(super) struct OwnedRange {
     last: u64,
     readiness: Readiness,
     slots: Slots,
+    /// Slots that are not reserved, where there is a map.
+    usable: u64,
 }
 
 impl OwnedRange {
@@ -70,7 +72,11 @@ impl OwnedRange {
             (false, true) => Readiness::Scanning(0),
             (false, false) => Readiness::AwaitsLoad,
         };
-        Some(Self { first, last, readiness, slots })
+        let usable = match &slots {
+            Slots::Dense(map) => map.free() as u64,
+            Slots::Sparse { .. } => 0,
+        };
+        Some(Self { first, last, readiness, slots, usable })
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -117,6 +123,15 @@ impl OwnedRange {
             _ if !self.is_ready() => 0,
             Slots::Dense(map) => map.free() as u64,
             Slots::Sparse { taken } => self.size().saturating_sub(*taken),
+        }
+    }
+
+    /// Whether it can be used and nobody holds anything in it; an estimate where there is no map.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.slots {
+            _ if !self.is_ready() => false,
+            Slots::Dense(map) => map.free() as u64 == self.usable,
+            Slots::Sparse { taken } => *taken == 0,
         }
     }
 

@@ -3,14 +3,20 @@
 
 use super::dirty::Dirty;
 use super::query::{FREE_MAX, HELD_MAX};
+use super::records::Record;
 use super::{Given, IaRef, Leases, NoLease};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, UpdateKind};
 use leasehold_proto::lifetimes::{Desired, Promise, promise};
 use leasehold_proto::pool::Pool;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, Lifetime, LocalTime};
 use leasehold_proto::words::{BindingKey, Duid, LogIndex, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// So many times its bound a client may have leases that have ended and are not free yet: freeing can be held back for
+/// long by others' faults, but a client that asks and releases all the time must not use up a pool meanwhile.
+const ENDED_TIMES: usize = 8;
 
 /// A place for a new lease, and what may be promised of it.
 struct Place {
@@ -70,7 +76,10 @@ impl Leases {
         if let Some(record) = self.records.get_mut(at) {
             record.pool = pool;
             // Another holding begins: nothing of the last one counts.
-            record.acked_until = ClusterTime::ZERO;
+            if !is_off(Mechanism::AcknowledgedPerHolding) {
+                record.acked_until = ClusterTime::ZERO;
+            }
+            record.born = LogIndex(0);
             record.promises_in_flight = 0;
             record.valid_until = promise.valid_until;
             record.preferred = promise.preferred;
@@ -83,10 +92,15 @@ impl Leases {
         if let Some(ranges) = self.ranges.pool_mut(pool) {
             ranges.demand.created(now);
         }
+        let mut is_waiting = false;
         if let Some(pool) = self.names.pool(pool) {
             self.autonomy.used(pool);
+            is_waiting = pool.commit_wait_ms > 0;
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        if is_waiting {
+            self.note_rest(pool, at);
+        }
         Ok(given(prefix, &promise))
     }
 
@@ -99,8 +113,8 @@ impl Leases {
     /// Extends an Active lease for the client that holds it, whoever owns its range (R3, R4, R5). `extra` replaces
     /// the rare fields when given and different.
     ///
-    /// Nothing when it is not that IA's Active lease, its pool is not this frontend's any more, or no time may be
-    /// promised now.
+    /// Nothing when it is not that IA's Active lease, its pool is not this frontend's any more, it was born after this
+    /// session was superseded (R2), or no time may be promised now.
     pub fn extend(
         &mut self,
         now: LocalTime,
@@ -110,7 +124,9 @@ impl Leases {
     ) -> Option<Given> {
         let (at, pool, promise) = self.extension(now, ia, prefix)?;
         let contact = self.clock.now_at_most(now, &self.timing())?;
+        let pool_id = pool;
         let pool = self.names.pool(pool)?;
+        let is_waiting = pool.commit_wait_ms > 0;
         if self.autonomy.allowance(now, pool) > Lifetime::ZERO {
             self.autonomy.used(pool);
         }
@@ -126,6 +142,9 @@ impl Leases {
             record.extra = extra;
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
+        if is_waiting {
+            self.note_rest(pool_id, at);
+        }
         Some(given(prefix, &promise))
     }
 
@@ -134,7 +153,8 @@ impl Leases {
     #[must_use]
     pub fn remaining(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<Given> {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
-        let record = self.records.get(at).filter(|r| r.state() == LeaseState::Active)?;
+        let record =
+            self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
         let now_at_most = self.clock.now_at_most(now, &self.timing())?;
         let left = Lifetime::from_span_floor(record.valid_until.saturating_since(now_at_most));
         if left == Lifetime::ZERO {
@@ -163,6 +183,9 @@ impl Leases {
 
     /// R9: the client says, by what it renews, which leases of an IA it uses: the other Active ones are released.
     pub fn release_unused(&mut self, now: LocalTime, ia: IaRef<'_>, used: &[Prefix]) {
+        if is_off(Mechanism::UnusedReleased) {
+            return;
+        }
         let unused: SmallVec<[Prefix; 4]> = self
             .records
             .held(ia, HELD_MAX)
@@ -238,7 +261,7 @@ impl Leases {
     }
 
     /// The binding of an IA, sharing the octets of a DUID that is known.
-    fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
+    pub(super) fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
         let duid = self.records.shared_duid(ia.link, ia.duid).or_else(|| Duid::new(ia.duid).ok())?;
         Some(BindingKey { link: ia.link, duid, kind: ia.kind, iaid: ia.iaid })
     }
@@ -251,19 +274,41 @@ impl Leases {
             return None;
         }
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
-        let record = self.records.get(at).filter(|r| r.state() == LeaseState::Active)?;
-        // The store called its end, and a promise of ours that revives it is under way. Should that be refused, a
-        // further one could come after the acknowledgement of the end (R2): what was promised has to do until then.
-        if record.store_state.awaits_freeing() {
+        let record =
+            self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
+        // The store called its end. Where that was an expiry, a promise of ours that revives it goes up before whatever
+        // is promised now: once taken, the record is Active again and needs another end, which is read and acknowledged
+        // after this promise (R2). What the client or its partner ended is not extended.
+        let is_revived = record.store_state == LeaseState::Expired && self.has_own_promise(at);
+        if record.store_state.awaits_freeing() && !is_revived {
             return None;
         }
         let pool = self.names.pool(record.pool)?;
+        let is_ours = || self.ranges.pool(pool.id).is_some_and(|r| r.may_create(prefix));
+        if is_off(Mechanism::PartnerRenewal) && !is_ours() {
+            return None;
+        }
         let promise = self.bounded(now, pool, record.acked_until)?;
         Some((at, pool.id, promise))
     }
 
+    /// R2: whether the store waits for this session before it gives the lease to anybody else. It does for what was born
+    /// before the session was superseded. A load or a look-up may run ahead of the stream, in which word of the
+    /// superseding may still come: what was born past the stream's position counts as born after it.
+    fn is_waited_for(&self, record: &Record) -> bool {
+        record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
+            || is_off(Mechanism::BornLater)
+    }
+
+    /// SEC-02: whether a client may have no more leases on a link.
+    pub(super) fn has_too_many(&self, ia: IaRef<'_>) -> bool {
+        let (held, ended) = self.records.client_held(ia.link, ia.duid).unwrap_or_default();
+        let max = self.limits.leases_per_client_max;
+        held as usize >= max || ended as usize >= max.saturating_mul(ENDED_TIMES)
+    }
+
     /// R3 under R4's allowance; nothing when no time may be promised.
-    fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
+    pub(super) fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
         let now_at_most = self.clock.now_at_most(now, &self.timing())?;
         let mclt = self.autonomy.allowance(now, pool);
         let desired = Desired { preferred: pool.preferred, valid: pool.valid, mclt };
@@ -284,11 +329,10 @@ impl Leases {
         if pools.is_empty() {
             return Err(NoLease::NoPool);
         }
-        let held = self.records.client_held(ia.link, ia.duid).unwrap_or(0);
-        if held as usize >= self.limits.leases_per_client_max {
+        if self.has_too_many(ia) {
             return Err(NoLease::TooMany);
         }
-        if self.session.stopping || self.session.superseded {
+        if self.session.stopping || self.session.draining || self.session.is_superseded() {
             return Err(NoLease::NotNow);
         }
         let mut is_dry = true;
@@ -303,10 +347,14 @@ impl Leases {
         if usable.is_empty() {
             return Err(NoLease::NotNow);
         }
-        self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable)).ok_or(if is_dry {
-            NoLease::Dry
-        } else {
-            NoLease::NotNow
+        let place = self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable));
+        place.ok_or_else(|| {
+            for (pool, _) in &usable {
+                if let Some(ranges) = self.ranges.pool(pool.id) {
+                    ranges.demand.missed(now);
+                }
+            }
+            if is_dry { NoLease::Dry } else { NoLease::NotNow }
         })
     }
 
@@ -316,7 +364,7 @@ impl Leases {
         hint.into_iter().chain(had).find_map(|prefix| {
             let pool = self.names.pool_of(prefix)?;
             let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
-            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix);
+            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
             (is_ours && self.records.is_free(prefix)).then_some(Place {
                 pool: pool.id,
                 prefix,

@@ -4,8 +4,8 @@ use super::{IaRef, Known, Leases, Owner};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::network::Network;
 use leasehold_proto::pool::Pool;
-use leasehold_proto::time::{Lifetime, LocalTime};
-use leasehold_proto::words::{BindingKey, FrontendId, LinkId, PoolId, Prefix};
+use leasehold_proto::time::{ClusterTime, Lifetime, LocalTime};
+use leasehold_proto::words::{BindingKey, FrontendId, LinkId, LogIndex, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -68,6 +68,15 @@ impl Leases {
         Some((self.records.binding_of(at)?, self.records.get(at)?.state()))
     }
 
+    /// Which record of the store a lease is known by, and what changed since on this side: two equal answers mean that
+    /// nothing was seen to happen to the lease in between. Nothing when it is not an Active lease of this IA.
+    #[must_use]
+    pub fn standing_of(&self, ia: IaRef<'_>, prefix: Prefix) -> Option<(LogIndex, ClusterTime)> {
+        let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
+        let record = self.records.get(at).filter(|r| r.state() == LeaseState::Active)?;
+        Some((record.version, record.valid_until))
+    }
+
     /// The configured pool, of this frontend's relationships, of which this is a leasable unit.
     #[must_use]
     pub fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
@@ -83,17 +92,13 @@ impl Leases {
             return Owner::Me;
         }
         match &info.frontend {
+            // On its way back: the next owner may have it before we read so.
+            _ if info.is_returning() => Owner::Nobody,
             // A range of an older session of this frontend: nobody issues from it.
             _ if info.closed => Owner::Closed,
             Some(frontend) if *frontend == self.frontend && !info.owner.is_none() => Owner::Closed,
             Some(frontend) if !info.owner.is_none() => Owner::Partner(frontend),
             _ => Owner::Nobody,
         }
-    }
-
-    /// The leader's last word on whether a frontend is heard; true when it never said.
-    #[must_use]
-    pub fn partner_live(&self, frontend: &FrontendId) -> bool {
-        self.live.get(frontend).copied().unwrap_or(true)
     }
 }

@@ -3,9 +3,10 @@
 //! Every range that was ever granted is known by its owner; those granted to the current session are kept by pool,
 //! ready to be picked from in constant time. Grants and their end come from the store's stream alone.
 
-use super::demand::Demand;
+use super::demand::{Demand, Stock};
 use super::free_map::FreeMap;
 use super::owned::OwnedRange;
+use super::returns::Wish;
 use leasehold_proto::pool::{Geometry, Pool};
 use leasehold_proto::session::{RangeRecord, RangeRequest};
 use leasehold_proto::time::LocalTime;
@@ -23,6 +24,8 @@ pub(super) struct RangeInfo {
     pub(super) frontend: Option<FrontendId>,
     pub(super) closed: bool,
     fresh: bool,
+    /// The batch with which it goes back: nothing is created from it any more.
+    returning: Option<UpdateSeq>,
 }
 
 /// The session's own ranges of one pool.
@@ -37,6 +40,8 @@ pub(super) struct PoolRanges {
     slots: u64,
     free: u64,
     pub(super) demand: Demand,
+    /// The store wants some back for the partner.
+    pub(super) wish: Option<Wish>,
 }
 
 impl PoolRanges {
@@ -50,7 +55,8 @@ impl PoolRanges {
             with_room: FreeMap::new(0, false),
             slots: 0,
             free: 0,
-            demand: Demand::default(),
+            demand: Demand::new(&pool.geometry, pool.kind),
+            wish: None,
         }
     }
 
@@ -67,6 +73,17 @@ impl PoolRanges {
     /// Free slots of the ranges that can be used.
     pub(super) fn free(&self) -> u64 {
         self.free
+    }
+
+    /// All of that.
+    pub(super) fn stock(&self) -> Stock {
+        Stock { ranges: self.count(), slots: self.slots, free: self.free }
+    }
+
+    /// The ranges that can be used, with their slices.
+    pub(super) fn usable(&self) -> impl Iterator<Item = (u64, &OwnedRange)> {
+        let at = |(slice, place): (&u64, &usize)| Some((*slice, self.owned.get(*place)?.as_ref()?));
+        self.by_slice.iter().filter_map(at).filter(|(_, range)| range.is_ready())
     }
 
     /// Changes one range, keeping the sums right.
@@ -167,6 +184,8 @@ pub(super) struct Ranges {
     scanning: bool,
     /// Something happened after which more ranges may be wanted.
     stirred: bool,
+    /// When to look for ranges to be spared, at the earliest.
+    pub(super) look_at: LocalTime,
 }
 
 impl Ranges {
@@ -186,13 +205,19 @@ impl Ranges {
     pub(super) fn configure<'a>(&mut self, pools: impl Iterator<Item = &'a Pool>, me: Epoch, loaded: bool) {
         let mut old = std::mem::take(&mut self.pools);
         for pool in pools {
-            let kept = old.remove(&pool.id).filter(|p| p.geometry == pool.geometry);
-            let mut ranges = kept.unwrap_or_else(|| PoolRanges::new(pool));
+            let known = old.remove(&pool.id);
+            // A pool that ends elsewhere keeps its ranges; which of their slots are free is gone through anew.
+            let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
+            let mut ranges = match known {
+                Some(ranges) if !reshaped => ranges,
+                Some(ranges) => PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) },
+                None => PoolRanges::new(pool),
+            };
             let first = RangeId { pool: pool.id, slice: 0 };
             let last = RangeId { pool: pool.id, slice: u64::MAX };
             for (id, info) in self.infos.range(first..=last) {
                 if info.is_owned_by(me) {
-                    ranges.add(id.slice, info.fresh, loaded);
+                    ranges.add(id.slice, info.fresh && !reshaped, loaded);
                 }
             }
             self.pools.insert(pool.id, ranges);
@@ -202,12 +227,18 @@ impl Ranges {
     }
 
     /// Takes the store's word on one range. True when it is newly this session's.
-    pub(super) fn take(&mut self, record: &RangeRecord, me: Epoch, loaded: bool) -> bool {
+    pub(super) fn take(&mut self, now: LocalTime, record: &RangeRecord, me: Epoch, loaded: bool) -> bool {
+        let before = self.infos.get(&record.range);
+        // A load may show what was before our return is taken.
+        let returning =
+            before.filter(|b| b.owner == record.owner && !record.closed).and_then(|b| b.returning);
+        let is_own_return = before.is_some_and(RangeInfo::is_returning);
         let info = RangeInfo {
             owner: record.owner,
             frontend: record.frontend.clone(),
             closed: record.closed,
             fresh: record.fresh,
+            returning,
         };
         let mine = info.is_owned_by(me);
         self.infos.insert(record.range, info);
@@ -215,11 +246,14 @@ impl Ranges {
         let Some(pool) = self.pools.get_mut(&record.range.pool) else { return false };
         if !mine {
             pool.drop_slice(record.range.slice);
+            if record.owner.is_none() && !is_own_return {
+                pool.demand.opened();
+            }
             return false;
         }
         let new = pool.add(record.range.slice, record.fresh, loaded);
         if new {
-            pool.demand.granted();
+            pool.demand.granted(now);
             self.scanning = true;
         }
         new
@@ -263,8 +297,7 @@ impl Ranges {
         self.stirred = false;
         let mut requests = Vec::new();
         for (id, pool) in &mut self.pools {
-            let (owned, slots, free) = (pool.count(), pool.slots, pool.free);
-            if let Some(ranges) = pool.demand.due(now, &pool.geometry, owned, slots, free) {
+            if let Some(ranges) = pool.demand.due(now, pool.stock()) {
                 pool.demand.asked(batch);
                 requests.push(RangeRequest { pool: *id, ranges });
             }
@@ -277,21 +310,15 @@ impl Ranges {
         if !self.stirred && self.next_retry().is_none_or(|at| now < at) {
             return false;
         }
-        let wants = self
-            .pools
-            .values()
-            .any(|pool| pool.demand.due(now, &pool.geometry, pool.count(), pool.slots, pool.free).is_some());
+        let wants = self.pools.values().any(|pool| pool.demand.due(now, pool.stock()).is_some());
         self.stirred = wants;
         wants
     }
 
     /// When a wait for a dry pool is over.
     pub(super) fn next_retry(&self) -> Option<LocalTime> {
-        let low = |p: &&PoolRanges| {
-            p.demand
-                .not_before()
-                .is_some_and(|at| p.demand.due(at, &p.geometry, p.count(), p.slots, p.free).is_some())
-        };
+        let low =
+            |p: &&PoolRanges| p.demand.not_before().is_some_and(|at| p.demand.due(at, p.stock()).is_some());
         self.pools.values().filter(low).filter_map(|p| p.demand.not_before()).min()
     }
 
@@ -300,10 +327,39 @@ impl Ranges {
         self.infos.iter().filter(|(_, info)| info.is_owned_by(me)).map(|(id, _)| *id).collect()
     }
 
+    /// Whether this session has any.
+    pub(super) fn has_any(&self, me: Epoch) -> bool {
+        self.infos.values().any(|info| info.is_owned_by(me))
+    }
+
+    /// A range goes back with this batch: nothing is created from it any more.
+    pub(super) fn begin_return(&mut self, range: RangeId, batch: UpdateSeq) {
+        if let Some(info) = self.infos.get_mut(&range) {
+            info.returning = Some(batch);
+        }
+        if let Some(pool) = self.pools.get_mut(&range.pool) {
+            pool.drop_slice(range.slice);
+        }
+    }
+
+    /// That batch was taken. If no word on the range came with the answer, the answer is lost, and a load brings it.
+    pub(super) fn return_answered(&mut self, range: RangeId, batch: UpdateSeq) {
+        if let Some(info) = self.infos.get_mut(&range)
+            && info.returning == Some(batch)
+        {
+            (info.returning, info.owner, info.frontend) = (None, Epoch::NONE, None);
+        }
+    }
+
     /// Nothing is owned any more and nothing is known: the session is over.
     pub(super) fn forget<'a>(&mut self, pools: impl Iterator<Item = &'a Pool>) {
         *self = Self::default();
         self.configure(pools, Epoch::NONE, false);
+    }
+
+    /// Pools by id, to be changed.
+    pub(super) fn pools_mut(&mut self) -> impl Iterator<Item = (PoolId, &mut PoolRanges)> {
+        self.pools.iter_mut().map(|(id, pool)| (*id, pool))
     }
 
     /// Pools by id.
@@ -314,6 +370,11 @@ impl Ranges {
 
 impl RangeInfo {
     pub(super) fn is_owned_by(&self, session: Epoch) -> bool {
-        !session.is_none() && self.owner == session && !self.closed
+        !session.is_none() && self.owner == session && !self.closed && !self.is_returning()
+    }
+
+    /// It was given back, and the store has not answered.
+    pub(super) fn is_returning(&self) -> bool {
+        self.returning.is_some()
     }
 }

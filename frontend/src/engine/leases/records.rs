@@ -1,10 +1,10 @@
 //! The lease records by prefix, by binding and by client.
 //!
 //! Owns the records and their links: every record belongs to the binding that holds it or held it last, in one of
-//! two lists (held, free); a binding belongs to a client on a link, whose held leases are counted. Look-ups allocate
+//! two lists (held, free); a binding belongs to a client on a link, whose leases are counted, the ended ones apart. Look-ups allocate
 //! nothing. It knows no rule but one, R2's: an address is free when it has no record or one read as Free.
 //!
-//! A record takes 96 octets; with its binding, its client and the tables about 220.
+//! A record takes 112 octets; with its binding, its client and the tables about 240.
 
 use super::hash::HashKey;
 use super::slab::{NONE, Slab};
@@ -26,6 +26,9 @@ pub(super) struct Record {
     pub(super) contact: ClusterTime,
     /// The store's record as last read; 0 = the store is not known to have one.
     pub(super) version: LogIndex,
+    /// As of which log index sessions may know of this holding (R2); 0 = this session began it and the store has not
+    /// said that it knows.
+    pub(super) born: LogIndex,
     /// Position among the dirty; 0 = nothing to be sent.
     pub(super) dirty_at: u64,
     pub(super) extra: Option<Arc<LeaseExtra>>,
@@ -81,7 +84,33 @@ struct Client {
     link: LinkId,
     duid: Duid,
     bindings: u32,
+    /// Leases that are Active, or declined and not over their quarantine.
     held: u32,
+    /// Leases that have ended and are not Free yet.
+    ended: u32,
+}
+
+impl Client {
+    /// The count that a lease in this state belongs to; none for a Free one.
+    fn count_of(&mut self, state: LeaseState) -> Option<&mut u32> {
+        match state {
+            LeaseState::Free => None,
+            LeaseState::Active | LeaseState::Abandoned => Some(&mut self.held),
+            _ => Some(&mut self.ended),
+        }
+    }
+
+    fn count(&mut self, state: LeaseState) {
+        if let Some(count) = self.count_of(state) {
+            *count += 1;
+        }
+    }
+
+    fn uncount(&mut self, state: LeaseState) {
+        if let Some(count) = self.count_of(state) {
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 /// All records.
@@ -167,6 +196,7 @@ impl Records {
             acked_until: ClusterTime::ZERO,
             contact: ClusterTime::ZERO,
             version: LogIndex(0),
+            born: LogIndex(0),
             dirty_at: 0,
             extra: None,
             binding: to,
@@ -218,7 +248,12 @@ impl Records {
     pub(super) fn set_state(&mut self, at: u32, state: LeaseState) {
         let Some(record) = self.slab.get_mut(at) else { return };
         if (record.state == LeaseState::Free) == (state == LeaseState::Free) {
-            record.state = state;
+            let before = std::mem::replace(&mut record.state, state);
+            let binding = record.binding;
+            if let Some(client) = self.client_at(binding) {
+                client.uncount(before);
+                client.count(state);
+            }
             return;
         }
         self.unlink(at);
@@ -240,9 +275,9 @@ impl Records {
         self.chain(head).take(bound)
     }
 
-    /// Leases of a client on a link that are not Free; nothing when there is no record of it.
-    pub(super) fn client_held(&self, link: LinkId, duid: &[u8]) -> Option<u32> {
-        self.clients.get(self.find_client(link, duid)?).map(|c| c.held)
+    /// Leases that a client holds on a link, those that have ended apart; nothing when there is no record of it.
+    pub(super) fn client_held(&self, link: LinkId, duid: &[u8]) -> Option<(u32, u32)> {
+        self.clients.get(self.find_client(link, duid)?).map(|c| (c.held, c.ended))
     }
 
     /// The client's DUID as it is already in memory.
@@ -294,13 +329,17 @@ impl Records {
         if let Some(at) = self.find_client(wanted.link, wanted.duid.as_bytes()) {
             return at;
         }
-        let new = Client { link: wanted.link, duid: wanted.duid.clone(), bindings: 0, held: 0 };
+        let new = Client { link: wanted.link, duid: wanted.duid.clone(), bindings: 0, held: 0, ended: 0 };
         let at = self.clients.insert(new);
         let (clients, key) = (&self.clients, self.key);
         self.by_client.insert_unique(key.client(wanted.link, wanted.duid.as_bytes()), at, |c| {
             clients.get(*c).map_or(0, |c| key.client(c.link, c.duid.as_bytes()))
         });
         at
+    }
+
+    fn client_at(&mut self, binding: u32) -> Option<&mut Client> {
+        self.clients.get_mut(self.bindings.get(binding)?.client)
     }
 
     fn drop_binding_if_empty(&mut self, at: u32) {
@@ -328,13 +367,14 @@ impl Records {
     /// Puts a record at the head of its binding's list.
     fn link(&mut self, at: u32) {
         let Some(record) = self.slab.get(at) else { return };
-        let (to, is_free) = (record.binding, record.state == LeaseState::Free);
+        let (to, state) = (record.binding, record.state);
+        let is_free = state == LeaseState::Free;
         let Some(binding) = self.bindings.get_mut(to) else { return };
         let head = if is_free { &mut binding.free } else { &mut binding.held };
         let next = std::mem::replace(head, at);
         let client = binding.client;
-        if !is_free && let Some(c) = self.clients.get_mut(client) {
-            c.held += 1;
+        if let Some(c) = self.clients.get_mut(client) {
+            c.count(state);
         }
         if let Some(after) = self.slab.get_mut(next) {
             after.prev = at;
@@ -348,8 +388,7 @@ impl Records {
     /// Takes a record out of its binding's list. The binding stays, even when empty.
     fn unlink(&mut self, at: u32) {
         let Some(record) = self.slab.get(at) else { return };
-        let (from, is_free, prev, next) =
-            (record.binding, record.state == LeaseState::Free, record.prev, record.next);
+        let (from, state, prev, next) = (record.binding, record.state, record.prev, record.next);
         if let Some(after) = self.slab.get_mut(next) {
             after.prev = prev;
         }
@@ -357,13 +396,13 @@ impl Records {
             before.next = next;
         }
         let Some(binding) = self.bindings.get_mut(from) else { return };
-        let head = if is_free { &mut binding.free } else { &mut binding.held };
+        let head = if state == LeaseState::Free { &mut binding.free } else { &mut binding.held };
         if *head == at {
             *head = next;
         }
         let client = binding.client;
-        if !is_free && let Some(c) = self.clients.get_mut(client) {
-            c.held -= 1;
+        if let Some(c) = self.clients.get_mut(client) {
+            c.uncount(state);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! superseded one (R6) is never opened again: it extends what it knows while its autonomy lasts and creates nothing.
 
 use super::{Leases, News};
+use leasehold_proto::lease::LeaseUpdate;
 use leasehold_proto::session::{
     Heartbeat, Hello, InterfaceHealth, RefusalReason, Refused, SessionBatch, ToStore, Welcome,
 };
@@ -26,6 +27,8 @@ struct InFlight {
     /// Before the first sending; a batch sent again keeps it.
     first_sent: LocalTime,
     batch: Arc<SessionBatch>,
+    /// Everything below this position among the dirty is in this batch or in earlier ones.
+    told_before: u64,
 }
 
 /// The state of the session and of the connection that carries it.
@@ -45,17 +48,22 @@ pub(super) struct Session {
     acked: LogIndex,
     /// The last event for which the store waits.
     pub(super) need_ack: LogIndex,
+    /// Everything below this position among the dirty was decided.
+    pub(super) committed_before: u64,
     last_sent: Option<LocalTime>,
     /// Last batch without updates.
     pub(super) last_bare: Option<LocalTime>,
     /// Outcomes of batches below this prove nothing about time: they were sent before the clock was found to jump.
     pub(super) fresh_from: UpdateSeq,
-    pub(super) superseded: bool,
+    /// R6: a newer session exists, as of this log index.
+    pub(super) superseded_at: Option<LogIndex>,
     /// The store does not extend the session any more: it is past its deadline.
     pub(super) is_over: bool,
     /// It has nothing left to tell: the next connection opens another.
     open_anew: bool,
     pub(super) stopping: bool,
+    /// Ranges are given back, nothing is created, clients are the partner's as soon as the store has made it so.
+    pub(super) draining: bool,
     /// What the last heartbeat said of serving.
     pub(super) said_serving: bool,
     closing: bool,
@@ -82,6 +90,11 @@ impl VecInFlight {
     pub(super) fn updates(&self) -> usize {
         self.0.iter().map(|f| f.batch.updates.len()).sum()
     }
+
+    /// These updates themselves.
+    pub(super) fn all_updates(&self) -> impl Iterator<Item = &LeaseUpdate> {
+        self.0.iter().flat_map(|f| &f.batch.updates)
+    }
 }
 
 impl Default for Session {
@@ -98,13 +111,15 @@ impl Default for Session {
             acknowledgeable: LogIndex(0),
             acked: LogIndex(0),
             need_ack: LogIndex(0),
+            committed_before: 0,
             last_sent: None,
             last_bare: None,
             fresh_from: UpdateSeq(1),
-            superseded: false,
+            superseded_at: None,
             is_over: false,
             open_anew: false,
             stopping: false,
+            draining: false,
             said_serving: false,
             closing: false,
             stopped: false,
@@ -118,6 +133,11 @@ impl Default for Session {
 impl Session {
     pub(super) fn is_connected(&self) -> bool {
         self.connected
+    }
+
+    /// A newer session of this frontend exists (R6).
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded_at.is_some()
     }
 
     /// Hello was answered: messages can go both ways.
@@ -141,7 +161,7 @@ impl Session {
 
     /// When a batch is due to extend the session; never for one that cannot be extended.
     pub(super) fn extend_at(&self, every: Duration) -> Option<LocalTime> {
-        if self.superseded || self.is_over {
+        if self.is_superseded() || self.is_over {
             return None;
         }
         Some(self.last_sent.map_or(LocalTime::ZERO, |at| at + every))
@@ -155,25 +175,31 @@ impl Session {
         Some(self.last_bare.map_or(LocalTime::ZERO, |at| at + ACK_EVERY))
     }
 
-    pub(super) fn sent(&mut self, now: LocalTime, batch: Arc<SessionBatch>) {
+    pub(super) fn sent(&mut self, now: LocalTime, batch: Arc<SessionBatch>, told_before: u64) {
         self.next_sequence = self.next_sequence.next();
         self.last_sent = Some(now);
         self.acked = self.acked.max(batch.acked_index);
         self.closing |= batch.closing;
-        self.in_flight.0.push_back(InFlight { first_sent: now, batch });
+        self.in_flight.0.push_back(InFlight { first_sent: now, batch, told_before });
     }
 
     /// The batch that an outcome is about, with the moment before its first sending. Outcomes come in order; one of
     /// a batch that is not the first in flight was answered before, or is not this session's.
     pub(super) fn answered(&mut self, sequence: UpdateSeq) -> Option<(LocalTime, Arc<SessionBatch>)> {
         self.in_flight.0.front().filter(|f| f.batch.sequence == sequence)?;
-        self.in_flight.0.pop_front().map(|f| (f.first_sent, f.batch))
+        self.pop_decided().map(|f| (f.first_sent, f.batch))
     }
 
     /// The next batch that was taken and whose answer is lost.
     pub(super) fn take_untold(&mut self, up_to: UpdateSeq) -> Option<Arc<SessionBatch>> {
         self.in_flight.0.front().filter(|f| f.batch.sequence <= up_to)?;
-        self.in_flight.0.pop_front().map(|f| f.batch)
+        self.pop_decided().map(|f| f.batch)
+    }
+
+    fn pop_decided(&mut self) -> Option<InFlight> {
+        let decided = self.in_flight.0.pop_front()?;
+        self.committed_before = decided.told_before;
+        Some(decided)
     }
 }
 
@@ -209,6 +235,7 @@ impl Leases {
                 resume_epoch: self.session.epoch,
                 resume_index: self.session.last_index,
                 loaded: self.load.loaded,
+                host: self.host,
             }));
         }
         if !self.session.welcomed {
@@ -235,16 +262,18 @@ impl Leases {
                 interfaces: self.session.interfaces.clone(),
                 relays_heard: self.session.relays_heard.clone(),
                 serving,
+                // The exchange knows.
+                links: Vec::new(),
             }));
         }
     }
 
-    /// Whether this frontend answers its clients: all is loaded, and its autonomy holds for some pool. Told with each
+    /// Whether this frontend answers its clients: all is loaded, it is not drained, its autonomy holds for some pool. Told with each
     /// heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
-        let over = self.session.stopping || self.session.superseded || self.session.is_over;
-        self.load.loaded && !over && self.names.pools().any(within)
+        let over = self.session.stopping || self.session.is_superseded() || self.session.is_over;
+        self.load.loaded && !over && !self.session.draining && self.names.pools().any(within)
     }
 
     /// When [`Leases::drain`] is to be called though nothing happens; a moment gone by means now. Nothing while
@@ -267,7 +296,13 @@ impl Leases {
     }
 
     /// What the next heartbeats say of this frontend's interfaces and of the relays heard of late.
+    /// Whether an interface can be used is told at once when it changes (FO-206).
     pub fn report_health(&mut self, interfaces: Vec<InterfaceHealth>, relays_heard: Vec<u128>) {
+        let usable =
+            |all: &[InterfaceHealth]| -> Vec<bool> { all.iter().map(|i| i.present && i.carrier).collect() };
+        if usable(&interfaces) != usable(&self.session.interfaces) {
+            self.session.heartbeat_at = LocalTime::ZERO;
+        }
         self.session.interfaces = interfaces;
         self.session.relays_heard = relays_heard;
     }
@@ -276,6 +311,7 @@ impl Leases {
     /// a closing batch, after which nothing of this session is waited for.
     pub fn begin_stop(&mut self, _now: LocalTime) {
         self.session.stopping = true;
+        self.adoptions.forget_queued();
     }
 
     /// The closing batch was acknowledged, or there is no session that could have anything to close.
@@ -305,10 +341,11 @@ impl Leases {
             self.session.epoch = welcome.epoch;
         }
         if !welcome.resumed {
-            self.untold_outcomes(now, welcome.applied_sequence);
+            self.untold_outcomes(now, welcome.applied_sequence, news);
             self.load.begin(self.records.len() > 0);
             self.session.last_index = welcome.index;
         }
+        self.set_draining(welcome.draining);
         if let Some(network) = &welcome.network {
             self.take_network(network, news);
         }
@@ -317,17 +354,18 @@ impl Leases {
     pub(super) fn take_refusal(&mut self, refused: &Refused, news: &mut Vec<News>) {
         self.session.welcomed = false;
         match refused.reason {
-            RefusalReason::Superseded => self.superseded(news),
-            RefusalReason::UnknownSession if !self.session.superseded => self.forget_session(),
+            // It came after all that was read of the stream, and nothing more will be read.
+            RefusalReason::Superseded => self.superseded(self.session.last_index, news),
+            RefusalReason::UnknownSession if !self.session.is_superseded() => self.forget_session(),
             _ => {}
         }
         news.push(News::ConnectionRefused(refused.clone()));
     }
 
-    /// R6: from now on nothing is created.
-    pub(super) fn superseded(&mut self, news: &mut Vec<News>) {
-        if !self.session.superseded {
-            self.session.superseded = true;
+    /// R6: from now on nothing is created, and nothing extended that was born after log index `at`.
+    pub(super) fn superseded(&mut self, at: LogIndex, news: &mut Vec<News>) {
+        if !self.session.is_superseded() {
+            self.session.superseded_at = Some(at);
             news.push(News::Superseded);
         }
     }
@@ -335,7 +373,8 @@ impl Leases {
     /// A session past its deadline, with everything told and answered, is to be followed by another.
     pub(super) fn note_session_over(&mut self, news: &mut Vec<News>) {
         let s = &mut self.session;
-        if s.is_over && !s.open_anew && !s.superseded && s.in_flight.is_empty() && self.dirty.is_empty() {
+        if s.is_over && !s.open_anew && !s.is_superseded() && s.in_flight.is_empty() && self.dirty.is_empty()
+        {
             s.open_anew = true;
             news.push(News::SessionOver);
         }
@@ -356,6 +395,7 @@ impl Leases {
         self.ranges.forget(self.names.pools());
         self.load.forget();
         self.lookups.clear();
+        self.adoptions.forget();
         self.clock.forget();
         self.autonomy.forget();
         let s = std::mem::take(&mut self.session);
@@ -364,7 +404,7 @@ impl Leases {
             hello_due: s.hello_due,
             welcomed: s.welcomed,
             resend: s.resend,
-            superseded: s.superseded,
+            superseded_at: s.superseded_at,
             stopping: s.stopping,
             stopped: s.stopped,
             heartbeat_at: s.heartbeat_at,

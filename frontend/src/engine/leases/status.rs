@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) struct Counts {
     pub(super) refused: BTreeMap<UpdateRefusal, u64>,
     pub(super) conflicts: u64,
+    pub(super) adopted: u64,
 }
 
 /// Figures of one moment, and counts since start.
@@ -25,6 +26,10 @@ pub struct LeasesStatus {
     pub is_loaded: bool,
     /// A newer session of this frontend exists (R6).
     pub is_superseded: bool,
+    /// A clean stop has begun: nothing is promised any more.
+    pub is_stopping: bool,
+    /// It gives its ranges back and leaves its clients to its partners.
+    pub is_draining: bool,
     /// Stream position: every event up to here was applied.
     pub log_index: LogIndex,
     /// Lease records in memory, free ones included.
@@ -39,6 +44,10 @@ pub struct LeasesStatus {
     pub refused: Vec<(UpdateRefusal, u64)>,
     /// Leases promised here that another client held by the store's word (R8).
     pub conflicts: u64,
+    /// Leases that the store adopted at this frontend's word (R7).
+    pub adopted: u64,
+    /// Adoptions asked for and not answered.
+    pub adoptions_under_way: u64,
     /// Each of this frontend's pools, by id.
     pub pools: Vec<PoolStatus>,
 }
@@ -81,7 +90,9 @@ impl Leases {
             epoch: self.session.epoch,
             is_connected: self.is_connected(),
             is_loaded: self.is_loaded(),
-            is_superseded: self.session.superseded,
+            is_superseded: self.session.is_superseded(),
+            is_stopping: self.session.stopping,
+            is_draining: self.session.draining,
             log_index: self.session.last_index,
             known_leases: self.records.len() as u64,
             dirty_leases: self.dirty.len() as u64,
@@ -89,6 +100,8 @@ impl Leases {
             batches_in_flight: self.session.in_flight.len() as u64,
             refused: self.counts.refused.iter().map(|(reason, n)| (*reason, *n)).collect(),
             conflicts: self.counts.conflicts,
+            adopted: self.counts.adopted,
+            adoptions_under_way: self.adoptions.outstanding(),
             pools: pools.collect(),
         }
     }

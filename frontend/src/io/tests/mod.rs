@@ -5,6 +5,7 @@
 
 mod loopback;
 mod namespace;
+mod overload;
 mod values;
 
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
@@ -19,9 +20,10 @@ use super::outbox::{Outbox, ReplyPath};
 use super::packet_loop::{PacketHandler, PacketLoop, PacketThread};
 use super::receive::Received;
 use super::socket::{ServerSocket, SocketConfig};
-use super::stats::PacketStats;
+use super::stats::{PacketCounts, PacketStats};
 use super::waker::Waker;
 use super::{InterfaceConfig, InterfaceTable, InterfaceWatch};
+use crate::engine::admission::Bounds;
 
 /// No condition takes that long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,9 +102,19 @@ fn serve_on<H: PacketHandler + 'static>(
     waker: Waker,
     handler: H,
 ) -> Server<H> {
+    serve_with(socket, interfaces, waker, handler, Some(([7; 16], Bounds::default())))
+}
+
+fn serve_with<H: PacketHandler + 'static>(
+    socket: Arc<ServerSocket>,
+    interfaces: Arc<InterfaceTable>,
+    waker: Waker,
+    handler: H,
+    admission: Option<([u8; 16], Bounds)>,
+) -> Server<H> {
     let address = socket.local_addr();
     let stats = Arc::new(PacketStats::default());
-    let parts = PacketLoop { socket, interfaces, waker: waker.clone(), stats: Arc::clone(&stats) };
+    let parts = PacketLoop { socket, interfaces, waker: waker.clone(), stats: Arc::clone(&stats), admission };
     Server { address, stats, waker, thread: parts.spawn(handler).unwrap() }
 }
 

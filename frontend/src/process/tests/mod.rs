@@ -4,6 +4,7 @@ mod client;
 mod serving;
 mod starting;
 mod store;
+mod survival;
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use leasehold_proto::tls::Security;
 use leasehold_proto::words::FrontendId;
 
-use super::{FrontendConfig, FrontendProcess, FrontendStatus, Running};
+use super::{FrontendConfig, FrontendProcess, FrontendStatus, Overload, Running};
 use crate::session::StoreAddress;
 use crate::session::tests::PATIENCE;
 
@@ -24,7 +25,10 @@ fn config(stores: &[&str]) -> FrontendConfig {
         listen: SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0),
         interfaces: Vec::new(),
         security: Security::InsecureLoopback,
+        status_socket: None,
+        lock_file: None,
         hash_key: Some([7; 16]),
+        overload: Overload::default(),
     }
 }
 

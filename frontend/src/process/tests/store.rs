@@ -201,6 +201,7 @@ impl Ledger {
             applied_sequence: self.applied,
             network: Some(network()),
             supersedes: Epoch::NONE,
+            draining: false,
         })
     }
 

@@ -84,6 +84,7 @@ fn hello() -> ToStore {
         resume_epoch: Epoch::NONE,
         resume_index: LogIndex(0),
         loaded: false,
+        host: None,
     })
 }
 
@@ -95,6 +96,7 @@ fn welcome(epoch: u64) -> FromStore {
         applied_sequence: UpdateSeq(0),
         network: None,
         supersedes: Epoch::NONE,
+        draining: false,
     })
 }
 

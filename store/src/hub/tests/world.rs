@@ -89,6 +89,7 @@ impl World {
             cluster: "berlin".into(),
             incarnation: 1,
             server_duid_seed: [7; 16],
+            restored: None,
         })]);
         world.apply_network(network("fe-a", "fe-b"));
         world.lead();
@@ -100,7 +101,8 @@ impl World {
         self.collect();
     }
 
-    pub(super) fn apply_network(&mut self, network: v1::Network) {
+    pub(super) fn apply_network(&mut self, mut network: v1::Network) {
+        leasehold_proto::network::fill_defaults(&mut network);
         self.apply(vec![Command::ApplyNetwork { expected_version: 0, network }]);
     }
 
@@ -166,7 +168,13 @@ impl World {
         let frontend = name(frontend);
         self.say(
             id,
-            ToStore::Hello(Hello { frontend, resume_epoch, resume_index, loaded: resume.is_some() }),
+            ToStore::Hello(Hello {
+                frontend,
+                resume_epoch,
+                resume_index,
+                loaded: resume.is_some(),
+                host: None,
+            }),
         );
     }
 
@@ -204,22 +212,30 @@ impl World {
     }
 
     pub(super) fn heartbeat(&mut self, id: ConnectionId, epoch: Epoch) {
-        self.heartbeat_saying(id, epoch, true);
+        self.heartbeat_with(id, epoch, |_| {});
     }
 
     pub(super) fn heartbeat_not_serving(&mut self, id: ConnectionId, epoch: Epoch) {
-        self.heartbeat_saying(id, epoch, false);
+        self.heartbeat_with(id, epoch, |h| h.serving = false);
     }
 
-    fn heartbeat_saying(&mut self, id: ConnectionId, epoch: Epoch, serving: bool) {
-        let heartbeat = Heartbeat {
+    /// A heartbeat of a frontend that serves, but for what is changed.
+    pub(super) fn heartbeat_with(
+        &mut self,
+        id: ConnectionId,
+        epoch: Epoch,
+        change: impl FnOnce(&mut Heartbeat),
+    ) {
+        let mut heartbeat = Heartbeat {
             epoch,
             network_version: 1,
             dirty_leases: 3,
             interfaces: Vec::new(),
             relays_heard: Vec::new(),
-            serving,
+            serving: true,
+            links: Vec::new(),
         };
+        change(&mut heartbeat);
         self.say(id, ToStore::Heartbeat(heartbeat));
     }
 
@@ -250,7 +266,7 @@ impl World {
         self.machine.network().unwrap().pools[0].id
     }
 
-    fn link(&self) -> LinkId {
+    pub(super) fn link(&self) -> LinkId {
         self.machine.network().unwrap().links[0].id
     }
 
@@ -341,7 +357,7 @@ pub(super) fn answered(messages: &[FromStore]) -> Vec<u64> {
 /// What was said of a frontend's liveness, in order.
 pub(super) fn liveness_of(messages: &[FromStore], frontend: &str) -> Vec<bool> {
     let told = messages.iter().filter_map(|m| match m {
-        FromStore::Liveness { frontend: f, live } if f.as_str() == frontend => Some(*live),
+        FromStore::Liveness(l) if l.frontend.as_str() == frontend => Some(l.live),
         _ => None,
     });
     told.collect()

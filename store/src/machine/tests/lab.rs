@@ -2,7 +2,9 @@
 
 use crate::machine::{Applied, Audience, Command, CommandBatch, Found, Machine, Outcome, invariants};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
-use leasehold_proto::session::{BatchOutcome, RangeRequest, SessionBatch, StoreEvent, UpdateRefusal};
+use leasehold_proto::session::{
+    BatchOutcome, HostProof, RangeRequest, SessionBatch, StoreEvent, UpdateRefusal,
+};
 use leasehold_proto::time::{ClusterTime, Lifetime};
 use leasehold_proto::v1;
 use leasehold_proto::words::{
@@ -65,16 +67,27 @@ pub(super) fn network() -> v1::Network {
     }
 }
 
+/// The command that applies a network, defaults filled in.
+pub(super) fn applying(mut network: v1::Network) -> Command {
+    leasehold_proto::network::fill_defaults(&mut network);
+    Command::ApplyNetwork { expected_version: 0, network }
+}
+
 pub(super) fn frontend(name: &str) -> FrontendId {
     FrontendId::new(name).unwrap()
 }
 
 impl Lab {
+    /// A machine to which nothing has happened.
+    pub(super) fn blank(now: ClusterTime) -> Self {
+        Self { machine: Machine::default(), index: 0, now_ms: now.as_millis(), sequences: BTreeMap::new() }
+    }
+
     /// Founded, configured.
     pub(super) fn new() -> Self {
-        let mut lab =
-            Self { machine: Machine::default(), index: 0, now_ms: 1000, sequences: BTreeMap::new() };
-        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+        let mut lab = Self::blank(ClusterTime::from_millis(1000));
+        let found =
+            Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
         lab.apply(vec![Command::Found(found)]);
         let applied = lab.configure(&network());
         assert_eq!(applied.outcomes, [Outcome::NetworkApplied { version: 1 }]);
@@ -92,7 +105,7 @@ impl Lab {
     }
 
     pub(super) fn configure(&mut self, network: &v1::Network) -> Applied {
-        self.apply(vec![Command::ApplyNetwork { expected_version: 0, network: network.clone() }])
+        self.apply(vec![applying(network.clone())])
     }
 
     pub(super) fn now(&self) -> ClusterTime {
@@ -117,7 +130,12 @@ impl Lab {
     }
 
     pub(super) fn open(&mut self, name: &str) -> Epoch {
-        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name) }]);
+        self.open_on(name, None)
+    }
+
+    /// Opens a session of a process that shows on which host it runs.
+    pub(super) fn open_on(&mut self, name: &str, host: Option<HostProof>) -> Epoch {
+        let applied = self.apply(vec![Command::OpenSession { frontend: frontend(name), host }]);
         match applied.outcomes[..] {
             [Outcome::SessionOpened(epoch)] => epoch,
             ref other => panic!("{other:?}"),
@@ -153,6 +171,14 @@ impl Lab {
         (outcome.unwrap_or_else(|| panic!("no outcome in {applied:?}")), applied)
     }
 
+    /// Lets time pass while one session goes on acknowledging.
+    pub(super) fn pass_with(&mut self, epoch: Epoch, secs: u64) {
+        for _ in 0..secs.div_ceil(60) {
+            self.pass(60);
+            self.acknowledge(epoch);
+        }
+    }
+
     /// Asks for ranges and returns those granted.
     pub(super) fn grant(&mut self, epoch: Epoch, ranges: u32) -> Vec<RangeId> {
         let mut batch = self.batch(epoch);
@@ -166,6 +192,21 @@ impl Lab {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Asks for ranges of a pool; gives what the asker and others are told of it.
+    pub(super) fn ask(&mut self, epoch: Epoch, pool: PoolId, ranges: u32) -> Vec<(Audience, StoreEvent)> {
+        let mut batch = self.batch(epoch);
+        batch.requests.push(RangeRequest { pool, ranges });
+        let events = self.send(batch).1.events.into_iter().map(|e| (e.audience, e.event));
+        events.filter(|(_, e)| !matches!(e, StoreEvent::Batch(_))).collect()
+    }
+
+    /// Gives ranges back.
+    pub(super) fn give_back(&mut self, epoch: Epoch, ranges: &[RangeId]) {
+        let mut batch = self.batch(epoch);
+        batch.returned = ranges.to_vec();
+        self.send(batch);
     }
 
     /// Acknowledges every event so far.

@@ -3,7 +3,7 @@
 use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
-use leasehold_proto::time::ClusterTime;
+use leasehold_proto::time::{ClusterTime, Lifetime};
 use leasehold_proto::words::Epoch;
 
 /// Both partners with a range each: `a` owns ::10 to ::13, `b` ::14 to ::17.
@@ -38,6 +38,22 @@ fn r3_acknowledgement_merges_by_maximum_within_one_holding() {
         (lab.lease(address(0x10)).acked_until, lab.lease(address(0x10)).valid_until),
         (acked, promised)
     );
+}
+
+/// With a frozen acknowledgement promises get shorter while they end at the same moment; the client may still go by
+/// the longest, whose span its clock's drift is judged by.
+#[test]
+fn r4_the_guard_of_an_expiry_covers_the_longest_promise_outstanding() {
+    let (mut lab, a, b) = partners();
+    let long = lab.update(UpdateKind::Promise, address(0x10), 1);
+    lab.tell(a, long.clone()).unwrap();
+    lab.pass(u64::from(long.valid.to_wire()) / 2);
+    let mut short = long.clone();
+    short.valid = Lifetime::from_wire(long.valid.to_wire() / 2);
+    short.preferred = short.valid;
+    lab.tell(b, short).unwrap();
+    let lease = lab.lease(address(0x10));
+    assert_eq!((lease.valid_until, lease.valid), (long.valid_until, long.valid));
 }
 
 #[test]

@@ -1,7 +1,15 @@
 //! The rules of design section 5 at the machine's boundary: commands in, outcomes, events and rows out.
 
+mod adoption;
 mod configuration;
+mod conflicts;
+mod ending;
 mod lab;
 mod leases;
 mod replicas;
+mod reshaping;
+mod reshaping_property;
+mod restore;
+mod scarcity;
 mod sessions;
+mod spreading;

@@ -1,19 +1,27 @@
 //! Replicas: the same entries give the same rows; a machine rebuilt from rows goes the same way as one that lived
 //! through it all.
 
-use super::lab::{frontend, network};
+use super::lab::{address, applying, frontend, network};
 use crate::machine::{Command, CommandBatch, Found, Machine, invariants};
 use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
-use leasehold_proto::session::{RangeRequest, SessionBatch};
+use leasehold_proto::session::{HostProof, RangeRequest, SessionBatch};
 use leasehold_proto::time::{ClusterTime, Lifetime};
-use leasehold_proto::words::{BindingKey, Duid, IaKind, Iaid, LogIndex, RangeId, UpdateSeq};
+use leasehold_proto::words::{BindingKey, Duid, FrontendId, IaKind, Iaid, LogIndex, RangeId, UpdateSeq};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Open(bool),
+    Open(bool, u8),
+    DeclareDown {
+        first: bool,
+        withdraw: bool,
+    },
+    Drain {
+        first: bool,
+        on: bool,
+    },
     Pass(u64),
     Batch {
         session: usize,
@@ -26,6 +34,7 @@ enum Step {
         back: bool,
     },
     Configure(u8),
+    Respread,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,24 +42,38 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(UpdateKind::Promise),
         2 => Just(UpdateKind::Release),
         1 => Just(UpdateKind::Decline),
+        1 => Just(UpdateKind::Adopt),
     ];
     let batch = (0..4usize, kind, 0..16u64, 0..4u8, any::<bool>(), 0..3u32, 0..40u8, 0..20u8);
     prop_oneof![
-        1 => any::<bool>().prop_map(Step::Open),
+        1 => (any::<bool>(), 0..3u8).prop_map(|(first, host)| Step::Open(first, host)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(first, withdraw)| Step::DeclareDown { first, withdraw }),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(first, on)| Step::Drain { first, on }),
         3 => (1..200u64).prop_map(Step::Pass),
         12 => batch.prop_map(|(session, kind, slot, client, ack, ranges, closing, back)| Step::Batch {
             session, kind, slot, client, ack, ranges, closing: closing == 0, back: back == 0,
         }),
-        1 => (0..4u8).prop_map(Step::Configure),
+        2 => (0..9u8).prop_map(Step::Configure),
+        1 => Just(Step::Respread),
     ]
 }
 
 /// Turns steps into commands by looking at a machine, so that most of them make sense.
 fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     match step {
-        Step::Open(first) => {
-            vec![Command::OpenSession { frontend: frontend(if *first { "a" } else { "b" }) }]
+        Step::Open(first, host) => {
+            // Host 0 cannot tell where it runs.
+            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16] });
+            vec![Command::OpenSession { frontend: partner(*first), host }]
         }
+        Step::DeclareDown { first, withdraw: false } => {
+            vec![Command::DeclareDown { frontend: partner(*first) }]
+        }
+        Step::DeclareDown { first, withdraw: true } => {
+            vec![Command::WithdrawDown { frontend: partner(*first) }]
+        }
+        Step::Drain { first, on } => vec![Command::Drain { frontend: partner(*first), on: *on }],
+        Step::Respread => vec![Command::Respread],
         Step::Pass(_) => Vec::new(),
         Step::Configure(variant) => {
             let mut network = network();
@@ -61,9 +84,21 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
                     network.timing =
                         Some(leasehold_proto::v1::Timing { rho_ppm: 500, flight_ms: 1000, send_ms: 500 })
                 }
+                // Cut, in the middle of a slice; grown; left to the store, among two and among three.
+                3 => network.pools[0].last = address(0x19).bits().to_be_bytes().to_vec(),
+                4 => network.pools[0].last = address(0x26).bits().to_be_bytes().to_vec(),
+                5 | 6 => {
+                    let frontends = if *variant == 5 { vec!["a", "b"] } else { vec!["a", "b", "c"] };
+                    network.relationships.clear();
+                    network.auto = Some(leasehold_proto::v1::Auto {
+                        frontends: frontends.into_iter().map(str::to_owned).collect(),
+                        shards: 2,
+                        ..Default::default()
+                    });
+                }
                 _ => {}
             }
-            vec![Command::ApplyNetwork { expected_version: 0, network }]
+            vec![applying(network)]
         }
         Step::Batch { session, kind, slot, client, ack, ranges, closing, back } => {
             let sessions: Vec<_> = machine.sessions().collect();
@@ -71,9 +106,11 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
                 return Vec::new();
             };
             let Some(network) = machine.network() else { return Vec::new() };
-            let pool = &network.pools[0];
+            let configured = &network.pools[usize::from(*client) % network.pools.len()];
+            // With what was cut off of it, about which late updates are taken.
+            let Some(pool) = machine.pool(configured.id) else { return Vec::new() };
             let now = machine.time();
-            let prefix = pool.geometry.prefix_at(*slot);
+            let prefix = pool.geometry.prefix_at((*slot).min(pool.geometry.last_slot()));
             let update = LeaseUpdate {
                 kind: *kind,
                 prefix,
@@ -110,6 +147,10 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     }
 }
 
+fn partner(first: bool) -> FrontendId {
+    frontend(if first { "a" } else { "b" })
+}
+
 fn rows(machine: &Machine) -> Vec<(Vec<u8>, Vec<u8>)> {
     machine.rows().collect()
 }
@@ -125,8 +166,8 @@ proptest! {
         let mut restored: Option<Machine> = None;
         let mut copy = std::collections::BTreeMap::new();
         let mut now = 1000u64;
-        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
-        let mut script = [vec![Command::Found(found)], vec![Command::ApplyNetwork { expected_version: 0, network: network() }]];
+        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
+        let mut script = [vec![Command::Found(found)], vec![applying(network())]];
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }
             let commands = if n < 2 { std::mem::take(&mut script[n]) } else { command(&machine, step) };
@@ -157,7 +198,7 @@ proptest! {
 
 #[test]
 fn rows_of_a_newer_program_are_refused() {
-    let mut rows = vec![(vec![9u8], vec![])].into_iter();
+    let mut rows = vec![(vec![99u8], vec![])].into_iter();
     assert!(Machine::from_rows(&mut rows).is_err());
     let newer = leasehold_proto::v1::ClusterRow { format_version: 99, ..Default::default() };
     let mut rows = vec![(vec![1u8], prost::Message::encode_to_vec(&newer))].into_iter();

@@ -6,7 +6,9 @@
 //! Invariants: a read that is not asked to be stale sees all that was committed before it, or fails and names the
 //! leader; the lock is held for one piece at a time.
 
+mod acts;
 mod leases;
+mod pools;
 mod view;
 
 use super::leader::AdminCommand;
@@ -15,8 +17,9 @@ use crate::machine::{Command, NetworkRefusal, Outcome};
 use crate::raft::{NodeAddress, ProposeError, ReadError, StoreNode};
 use futures::Stream;
 use leasehold_proto::convert;
-use leasehold_proto::identity::{Role, require_role};
-use leasehold_proto::network::{Network, NetworkError, fill_defaults};
+use leasehold_proto::identity::{Caller, Role, require_role};
+use leasehold_proto::network::auto::keep_shards;
+use leasehold_proto::network::fill_defaults;
 use leasehold_proto::v1;
 use leasehold_proto::v1::admin_server::Admin;
 use std::pin::Pin;
@@ -45,6 +48,14 @@ pub(super) struct AdminService {
 
 fn may_read<T>(request: &Request<T>) -> Result<(), Status> {
     require_role(request, &[Role::Admin, Role::Viewer]).map(drop)
+}
+
+/// Who did it, for the journal.
+fn operator(caller: &Caller) -> String {
+    match caller.identity() {
+        Some(identity) => format!("by {}", identity.name()),
+        None => "by somebody on the store's own host".to_owned(),
+    }
 }
 
 fn not_leader(leader: Option<&NodeAddress>) -> Status {
@@ -103,22 +114,23 @@ impl AdminService {
         }
     }
 
-    /// Checks a configuration as the machine would.
-    fn check(&self, request: &v1::ApplyNetworkRequest) -> Result<u64, Status> {
-        let current = lock(&self.replica).machine.network().map_or(0, |n| n.version);
+    /// Fills defaults in, so that the log says everything, and checks a configuration as the machine would.
+    fn check(&self, request: &v1::ApplyNetworkRequest) -> Result<(u64, v1::Network), Status> {
+        let replica = lock(&self.replica);
+        let machine = &replica.machine;
+        let current = machine.network().map_or(0, |n| n.version);
         if request.expected_version != 0 && request.expected_version != current {
             let refusal = NetworkRefusal::Version { expected: request.expected_version, current };
             return Err(Status::aborted(refusal.to_string()));
         }
         let mut network = request.network.clone().unwrap_or_default();
+        keep_shards(&mut network, machine.written_network().as_ref());
         fill_defaults(&mut network);
-        // The store numbers items itself, by name.
-        network.links.iter_mut().for_each(|l| l.id = 0);
-        network.pools.iter_mut().for_each(|p| p.id = 0);
-        network.relationships.iter_mut().for_each(|r| r.id = 0);
-        Network::from_wire(&network)
-            .map_err(|errors: Vec<NetworkError>| refusal(errors.iter().map(ToString::to_string)))?;
-        Ok(current + 1)
+        machine.check_network(&network).map_err(|refused| match refused {
+            NetworkRefusal::Invalid(lines) => refusal(lines),
+            version @ NetworkRefusal::Version { .. } => Status::aborted(version.to_string()),
+        })?;
+        Ok((current + 1, network))
     }
 }
 
@@ -136,7 +148,8 @@ impl Admin for AdminService {
         self.read(request.get_ref().stale).await?;
         let leases = leases::count(&self.replica).await;
         let metrics = self.node.metrics().borrow().clone();
-        let replica = lock(&self.replica);
+        let mut replica = lock(&self.replica);
+        replica.look_at_states();
         let (cluster, incarnation) = replica.machine.cluster().unwrap_or((&self.cluster, 0));
         Ok(Response::new(v1::StatusAnswer {
             cluster: cluster.to_owned(),
@@ -149,6 +162,7 @@ impl Admin for AdminService {
             leases,
             relationships: view::relationships(&replica),
             incarnation: u32::from(incarnation),
+            grants_held_until_ms: replica.machine.grants_held_until().as_millis(),
         }))
     }
 
@@ -233,8 +247,8 @@ impl Admin for AdminService {
     ) -> Result<Response<v1::Network>, Status> {
         may_read(&request)?;
         self.read(request.get_ref().stale).await?;
-        match lock(&self.replica).machine.network() {
-            Some(network) => Ok(Response::new(network.to_wire().clone())),
+        match lock(&self.replica).machine.written_network() {
+            Some(network) => Ok(Response::new(network)),
             None => Err(Status::not_found("no network configuration was applied yet")),
         }
     }
@@ -249,11 +263,10 @@ impl Admin for AdminService {
             return Err(Status::invalid_argument("the request carries no configuration"));
         }
         self.read(false).await?;
-        let version = self.check(&request)?;
+        let (version, network) = self.check(&request)?;
         if request.dry_run {
             return Ok(Response::new(v1::ApplyNetworkAnswer { version }));
         }
-        let network = request.network.unwrap_or_default();
         let expected_version = request.expected_version;
         match self.propose(Command::ApplyNetwork { expected_version, network }).await? {
             Outcome::NetworkApplied { version } => {
@@ -264,5 +277,49 @@ impl Admin for AdminService {
             Outcome::NetworkRefused(version) => Err(Status::aborted(version.to_string())),
             other => Err(Status::internal(format!("the store answered {other:?}"))),
         }
+    }
+
+    async fn declare_frontend_down(
+        &self,
+        request: Request<v1::DeclareFrontendDownRequest>,
+    ) -> Result<Response<v1::DeclareFrontendDownAnswer>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin])?);
+        Ok(Response::new(self.declare(request.get_ref(), &by).await?))
+    }
+
+    async fn drain_frontend(
+        &self,
+        request: Request<v1::DrainFrontendRequest>,
+    ) -> Result<Response<v1::DrainFrontendAnswer>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin])?);
+        Ok(Response::new(self.drain(request.get_ref(), &by).await?))
+    }
+
+    async fn list_conflicts(
+        &self,
+        request: Request<v1::ListConflictsRequest>,
+    ) -> Result<Response<v1::ListConflictsAnswer>, Status> {
+        may_read(&request)?;
+        self.read(request.get_ref().stale).await?;
+        Ok(Response::new(self.conflicts(request.get_ref().after)))
+    }
+
+    async fn list_pools(
+        &self,
+        request: Request<v1::ListPoolsRequest>,
+    ) -> Result<Response<v1::ListPoolsAnswer>, Status> {
+        may_read(&request)?;
+        self.read(request.get_ref().stale).await?;
+        Ok(Response::new(pools::pools(&lock(&self.replica))))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsAnswer>, Status> {
+        may_read(&request)?;
+        // Only the leader has any.
+        self.read(false).await?;
+        Ok(Response::new(self.events(request.get_ref().after)))
     }
 }

@@ -35,20 +35,17 @@ pub(super) fn relationships(replica: &Replica) -> Vec<v1::RelationshipStatus> {
     let status = relationships.map(|r| {
         let primary_live = live(&r.primary);
         let secondary_live = r.secondary.as_ref().is_some_and(live);
-        let state = match &r.secondary {
-            // A follower hears nobody.
-            _ if !replica.hub.is_leading() => "UNKNOWN",
-            None => "NORMAL",
-            Some(_) if primary_live && secondary_live => "NORMAL",
-            Some(_) => "COMMUNICATIONS-INTERRUPTED",
-        };
+        // A follower hears nobody.
+        let standing = replica.states.standing(r.id);
         v1::RelationshipStatus {
             name: r.name.clone(),
             primary: r.primary.to_string(),
             secondary: r.secondary.as_ref().map(ToString::to_string).unwrap_or_default(),
             primary_live,
             secondary_live,
-            state: state.to_owned(),
+            state: standing.map_or("UNKNOWN", |s| s.state.name()).to_owned(),
+            reason: standing.map(|s| s.reason.clone()).unwrap_or_default(),
+            since_ms: standing.map_or(0, |s| s.since.as_millis()),
         }
     });
     status.collect()
@@ -86,6 +83,11 @@ pub(super) fn frontends(replica: &Replica) -> Vec<v1::FrontendInfo> {
                 dirty_leases: heartbeat.map_or(0, |h| h.dirty_leases),
                 network_version: heartbeat.map_or(0, |h| h.network_version),
                 closed: s.closed,
+                draining: s.current && replica.machine.is_draining(&s.frontend),
+                declared_down: s.declared_down.is_some(),
+                proven_gone: s.proven_gone.is_some(),
+                ended: s.ended,
+                links_down: if s.current { links_down(replica, &s.frontend) } else { Vec::new() },
             }
         })
         .collect();
@@ -95,6 +97,14 @@ pub(super) fn frontends(replica: &Replica) -> Vec<v1::FrontendInfo> {
         }
     }
     frontends
+}
+
+/// Where a frontend does not serve its clients though it lives, with the reason (RFC 7031 §4.7).
+fn links_down(replica: &Replica, frontend: &FrontendId) -> Vec<String> {
+    let network = replica.machine.network();
+    let name = |link| network.and_then(|n| n.link(link)).map_or_else(|| link.to_string(), |l| l.name.clone());
+    let down = replica.hub.links().filter(|down| down.frontend == *frontend);
+    down.map(|down| format!("{}: {}", name(down.link), down.reason)).collect()
 }
 
 fn millis(span: Duration) -> u64 {

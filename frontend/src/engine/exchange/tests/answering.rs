@@ -1,7 +1,7 @@
 //! Who answers: FO-201, FO-910, buckets, and when a partner steps in.
 
-use super::super::answer::{Answer, BucketKey, Cause, Claim, OfferedBy, decide};
-use super::lab::{CLIENT, MULTICAST, frontend, network, prefix};
+use super::super::answer::Cause;
+use super::lab::{CLIENT, MULTICAST, network, prefix};
 use super::message::DUID;
 use super::{Lab, Msg};
 use crate::codec::Discard;
@@ -174,40 +174,4 @@ fn every_kind_of_message_obeys_the_buckets() {
     }
     assert_eq!(lab.engine.status(lab.now).parked_messages, 8);
     assert!(lab.send_on(1, CLIENT, 546, MULTICAST, Msg::bare(msg::INFORMATION_REQUEST).as_ref()).is_none());
-}
-
-/// The whole table: bucket owner × liveness × Elapsed Time × seen × offer.
-#[test]
-fn decision_table() {
-    let network = super::lab::checked(network());
-    let relationship = &network.relationships[0];
-    let key = BucketKey::of_server(relationship.server_duid.as_bytes());
-    for me in ["fe-a", "fe-b"] {
-        let me = frontend(me);
-        for partner_live in [true, false] {
-            for elapsed_ms in [0, 500, 501, 655_350] {
-                for seen_again in [true, false] {
-                    for offered in [None, Some(OfferedBy::Me), Some(OfferedBy::Partner)] {
-                        let bucket = key.bucket(DUID);
-                        let claim = Claim {
-                            relationship,
-                            me: &me,
-                            partner_live,
-                            bucket,
-                            offered,
-                            elapsed_ms,
-                            seen_again,
-                        };
-                        let mine = match offered {
-                            Some(OfferedBy::Me) => true,
-                            Some(OfferedBy::Partner) if partner_live => false,
-                            _ => me == relationship.primary,
-                        };
-                        let answers = mine || !partner_live || elapsed_ms > 500 || seen_again;
-                        assert_eq!(decide(&claim) != Answer::Park, answers, "{claim:?}");
-                    }
-                }
-            }
-        }
-    }
 }

@@ -204,6 +204,7 @@ impl Lab {
             applied_sequence: UpdateSeq(0),
             network: Some(checked(wire)),
             supersedes: Epoch::NONE,
+            draining: false,
         }));
         lab
     }
@@ -320,12 +321,29 @@ impl Lab {
             epoch: Epoch(5),
             version: LogIndex(self.index + 1),
             others_version: LogIndex(0),
+            born: LogIndex(0),
             extra: None,
         }
     }
 
     pub(super) fn liveness(&mut self, of: &str, live: bool) -> Vec<Answered> {
-        self.apply(FromStore::Liveness { frontend: frontend(of), live })
+        self.service(of, live, &[], None)
+    }
+
+    /// The store's word on a frontend.
+    pub(super) fn service(
+        &mut self,
+        of: &str,
+        live: bool,
+        links_down: &[LinkId],
+        relays_heard: Option<&[&str]>,
+    ) -> Vec<Answered> {
+        self.apply(FromStore::Liveness(leasehold_proto::session::Liveness {
+            frontend: frontend(of),
+            live,
+            links_down: links_down.to_vec(),
+            relays_heard: relays_heard.map(|relays| relays.iter().map(|relay| ip(relay).to_bits()).collect()),
+        }))
     }
 
     pub(super) fn pool_dry(&mut self, pool: PoolId) {

@@ -3,7 +3,9 @@
 //! Each test drives an [`Engine`](crate::engine::Engine) through [`Lab`]: a scripted store says what is configured,
 //! granted and committed; messages are built option by option; answers are read by the codec's own reader.
 
+mod adoption;
 mod answering;
+mod commit_wait;
 mod confirm_information;
 mod lab;
 mod links;
@@ -16,6 +18,8 @@ mod release_decline;
 mod renew;
 mod replies;
 mod request;
+mod retransmissions;
+mod service;
 mod solicit;
 mod two_relationships;
 mod validation;

@@ -44,6 +44,7 @@ fn sv_343_creation_only_where_rapid_commit_is_allowed() {
 fn sv_344_silence_for_what_may_have_been_promised_elsewhere() {
     for mut lab in [Lab::new(), rapid()] {
         assert!(lab.send(Msg::rebind().na(1, &["2001:db8:1::1810"])).is_none());
+        assert!(lab.wait(2000).is_empty(), "the store does not say that it adopts it");
         assert_eq!(lab.discarded(Discard::UnrecordedLease), 1);
     }
 }

@@ -42,9 +42,10 @@ fn sv_332_another_clients_lease_gets_lifetimes_0() {
 #[test]
 fn sv_344_r7_a_lease_nobody_recorded_in_anothers_range_is_left_alone() {
     let mut lab = Lab::new();
-    for address in ["2001:db8:1::1810", "2001:db8:1::1c10"] {
-        assert!(lab.send(Msg::renew().na(1, &[address])).is_none(), "{address}");
+    for (n, address) in [(1, "2001:db8:1::1810"), (2, "2001:db8:1::1c10")] {
+        assert!(lab.send(Msg::renew().xid([0, 0, n]).na(1, &[address])).is_none(), "{address}");
     }
+    assert!(lab.wait(2000).is_empty(), "the store does not say that it adopts them");
     assert_eq!(lab.discarded(Discard::UnrecordedLease), 2);
     let reply =
         lab.send(Msg::renew().na(1, &["2001:db8:1::1810"]).pd(2, &[])).expect("the other IA is served");

@@ -149,7 +149,7 @@ fn r6_a_superseded_session_extends_but_creates_nothing_and_asks_for_nothing() {
     let mut b = Bench::ready();
     let prefix = b.create(1).unwrap().prefix;
     b.settle();
-    b.entry(vec![StoreEvent::Superseded { by: Epoch(101) }]);
+    b.entry(vec![StoreEvent::Superseded { by: Epoch(101), at: LogIndex(b.index) }]);
     assert!(b.news.contains(&News::Superseded));
     assert_eq!(b.create(2), Err(NoLease::NotNow));
     assert!(b.extend(1, prefix).is_some());

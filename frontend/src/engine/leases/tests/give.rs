@@ -220,6 +220,32 @@ fn sec_02_a_client_holds_a_bounded_number_of_leases() {
 }
 
 #[test]
+fn sec_02_leases_that_have_ended_count_apart_and_to_a_wider_bound() {
+    let mut b = Bench::ready();
+    for slice in 1..6 {
+        b.grant(POOL, slice, true);
+    }
+    // Freeing is held back: a client releases and asks again.
+    let (mut cycles, mut last) = (0, None);
+    while let Ok(given) = b.create(1) {
+        last = Some(given.prefix);
+        assert!(b.release(1, given.prefix));
+        cycles += 1;
+        assert!(cycles <= 64, "ended leases are bounded too");
+    }
+    assert_eq!((cycles, b.create(1)), (64, Err(NoLease::TooMany)));
+    assert!(b.create(2).is_ok());
+    // What is freed counts no more, in whatever order the states came.
+    let last = last.unwrap();
+    for state in [LeaseState::Expired, LeaseState::Active, LeaseState::Released, LeaseState::Free] {
+        let record = b.record(last, 1, state, ClusterTime::ZERO);
+        b.settle();
+        b.lease(&record);
+    }
+    assert!(b.create(1).is_ok());
+}
+
+#[test]
 fn fo_101_a_pool_of_another_relationship_is_none() {
     let mut b = Bench::ready();
     let key = binding(1, IaKind::Na);

@@ -190,8 +190,10 @@ fn resuming_reads_no_entry_twice() {
     let mut b = Bench::ready();
     let active = b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO);
     b.lease(&active);
-    let again =
-        StreamEntry { index: LogIndex(b.index), events: vec![StoreEvent::Superseded { by: Epoch(101) }] };
+    let again = StreamEntry {
+        index: LogIndex(b.index),
+        events: vec![StoreEvent::Superseded { by: Epoch(101), at: LogIndex(b.index) }],
+    };
     b.apply(FromStore::Entry(again));
     assert!(!b.news.contains(&News::Superseded));
 }

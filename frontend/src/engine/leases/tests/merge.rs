@@ -13,16 +13,63 @@ fn r2_an_expiry_read_while_a_promise_is_dirty_leaves_the_lease_to_its_client() {
     b.lease(&expired);
     assert_eq!(b.state(address(200)), Some(LeaseState::Active));
     assert!(b.known(9, address(200)).valid_until >= promised);
-    // Nothing on top of it before the store has it; what is left can be told.
-    assert_eq!(b.extend(9, address(200)), None);
-    let key = binding(9, IaKind::Na);
-    assert!(b.leases.remaining(b.now(), IaRef::of(&key), address(200)).is_some());
-    // The promise goes no later than the acknowledgement of the expiry.
+    // A further promise goes with the one that revives it, no later than the acknowledgement of the expiry.
+    assert!(b.extend(9, address(200)).is_some());
     let batch = b.drain().remove(0);
     assert_eq!((batch.updates.len(), batch.acked_index), (1, LogIndex(b.index)));
     b.answer(&[]);
     assert_eq!(b.state(address(200)), Some(LeaseState::Active));
     assert!(b.extend(9, address(200)).is_some());
+}
+
+#[test]
+fn r2_fo_904_a_lease_whose_expiry_is_undone_by_a_promise_under_way_is_extended_through_an_outage() {
+    let mut b = Bench::ready();
+    let record = b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO);
+    b.lease(&record);
+    b.extend(9, address(200)).unwrap();
+    let first = b.drain().remove(0);
+    let expired = b.record(address(200), 9, LeaseState::Expired, ClusterTime::ZERO);
+    b.lease(&expired);
+    let expiry = LogIndex(b.index);
+    b.ms += 200;
+    let acknowledging = b.drain().remove(0);
+    assert!(acknowledging.acked_index >= expiry);
+    // The store is lost: whether it has either batch is not known.
+    b.disconnect();
+    for _ in 0..20 {
+        b.ms += HOUR / 2;
+        assert!(b.extend(9, address(200)).is_some());
+    }
+    // In the one sequence the reviving promise is first, and what was promised since comes after all that was sent.
+    b.batches.clear();
+    b.welcome(ME, true, first.sequence.0 - 1);
+    let again = b.drain();
+    assert_eq!((&again[0], &again[1]), (&first, &acknowledging));
+    assert_eq!(again[2].updates.len(), 1);
+    assert!(again[2].updates[0].valid_until > first.updates[0].valid_until);
+    b.answer_all();
+    // Its next end is acknowledged after everything that was promised meanwhile.
+    assert_eq!(b.state(address(200)), Some(LeaseState::Active));
+    b.extend(9, address(200)).unwrap();
+    b.lease(&expired);
+    let end = LogIndex(b.index);
+    for batch in b.drain() {
+        assert!(batch.acked_index < end || batch.updates.len() == 1);
+    }
+}
+
+#[test]
+fn r2_what_its_client_gave_back_is_not_extended_by_a_promise_under_way() {
+    let mut b = Bench::ready();
+    let record = b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO);
+    b.lease(&record);
+    b.extend(9, address(200)).unwrap();
+    let released = b.record(address(200), 9, LeaseState::Released, ClusterTime::ZERO);
+    b.lease(&released);
+    assert_eq!(b.extend(9, address(200)), None);
+    let key = binding(9, IaKind::Na);
+    assert!(b.leases.remaining(b.now(), IaRef::of(&key), address(200)).is_some());
 }
 
 #[test]

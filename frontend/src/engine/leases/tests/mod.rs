@@ -1,12 +1,17 @@
 //! A frontend's leases against a store played by the test: it answers what it is told to.
 
+mod adoption;
 mod autonomy;
+mod born;
+mod budget;
+mod draining;
 mod give;
 mod load;
 mod map;
 mod merge;
 mod order;
 mod ranges;
+mod returns;
 mod stop;
 
 use super::{Given, IaRef, Leases, News, NoLease};
@@ -192,6 +197,7 @@ impl Bench {
             applied_sequence: UpdateSeq(applied),
             network: Some(network()),
             supersedes: Epoch::NONE,
+            draining: false,
         };
         self.apply(FromStore::Welcome(welcome));
     }
@@ -315,6 +321,7 @@ impl Bench {
             epoch: PARTNER,
             version: LogIndex(self.index),
             others_version: LogIndex(0),
+            born: LogIndex(0),
             extra: None,
         }
     }

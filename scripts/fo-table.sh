@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The failover requirements (FO-…) and the tests that show them, found by the tests' names.
+# Prints a table; with `check`, only what is missing, and fails if anything is.
+# A test shows a requirement when its function's name holds its id, as in `fo_211_of_two_clients…`; several ids may
+# stand in one name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kept=(101 102 103 104 105 106 107 108 109 110 111 113 115 201 202 203 204 205 206 208 209 210 211 212 213 214
+    301 302 303 304 305 306 402 403 405 406 407 408 409 410 411 501 502 503 508 509 606 704 706 801 802 810
+    901 902 903 904 905 906 907 908 909 910 911 912 913 914)
+# Requirements of RFC 8156's pairwise protocol that another mechanism serves here: the test shows that one.
+replaced=(112 207 401 404 504 505 506 507 601 602 603 604 605 708 803 807 808 811)
+
+names=$(grep -rhoE --include='*.rs' 'fn [a-z0-9_]*fo_[0-9]{3}[a-z0-9_]*' proto store frontend cluster tests | sed 's/^fn //' | sort -u)
+missing=0
+row() { # id, disposition
+    local tests
+    tests=$(printf '%s\n' "$names" | grep -E "(^|_)fo_$1(_|\$)" || true)
+    if [ -z "$tests" ]; then
+        missing=$((missing + 1))
+        echo "FO-$1 ($2): no test names it" >&2
+    fi
+    [ "${mode:-}" = check ] || printf '| FO-%s | %s | %s |\n' "$1" "$2" "$(printf '%s' "$tests" | tr '\n' ' ' | sed 's/ *$//; s/ /<br>/g')"
+}
+mode=${1:-}
+[ "$mode" = check ] || printf '| id | disposition | tests |\n| --- | --- | --- |\n'
+for id in "${kept[@]}"; do row "$id" kept; done
+for id in "${replaced[@]}"; do row "$id" replaced; done
+if [ "$missing" -gt 0 ]; then
+    echo "$missing failover requirements without a test" >&2
+    [ "$mode" != check ] || exit 1
+fi
