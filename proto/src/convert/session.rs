@@ -84,11 +84,7 @@ impl From<&ToStore> for v1::FrontendMessage {
 
 impl From<&HostProof> for v1::HostProof {
     fn from(proof: &HostProof) -> Self {
-        Self {
-            boot_id: proof.boot_id.to_vec(),
-            lock_id: proof.lock_id.to_vec(),
-            holding: proof.holding,
-        }
+        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec(), holding: proof.holding }
     }
 }
 

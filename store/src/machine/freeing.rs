@@ -117,7 +117,9 @@ impl Machine {
             for _ in 0..STEP_MAX {
                 let Some(prefix) = self.next_awaiting(relationship, present) else { break };
                 match self.leases.get(&prefix).cloned() {
-                    Some(lease) if !self.may_free(&lease, relationship) => self.hold_back(&lease, relationship),
+                    Some(lease) if !self.may_free(&lease, relationship) => {
+                        self.hold_back(&lease, relationship)
+                    }
                     _ => self.free(prefix, relationship, out),
                 }
             }
