@@ -87,7 +87,11 @@ pub fn promise(now_at_most: ClusterTime, acked_until: ClusterTime, desired: Desi
     };
     let bound = acknowledged.saturating_add(lead);
     let unbounded = is_off(Mechanism::Lead) && desired.mclt > Lifetime::ZERO;
-    let valid = if unbounded || bound >= desired.valid.span() { desired.valid } else { Lifetime::from_span_floor(bound) };
+    let valid = if unbounded || bound >= desired.valid.span() {
+        desired.valid
+    } else {
+        Lifetime::from_span_floor(bound)
+    };
     let preferred = desired.preferred.min(valid);
     let t1 = t1_t2(preferred).0;
     let ack_until = if desired.valid == Lifetime::INFINITE {

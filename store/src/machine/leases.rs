@@ -176,8 +176,7 @@ impl Machine {
         // The guard must cover the longest promise that may be outstanding: a frozen acknowledgement makes promises
         // shorter while they end at the same moment, and the Reply with the shorter one may be lost.
         lease.valid = record.valid.max(update.valid);
-        lease.acked_until =
-            if lowers { update.ack_until } else { record.acked_until.max(update.ack_until) };
+        lease.acked_until = if lowers { update.ack_until } else { record.acked_until.max(update.ack_until) };
         lease.client_last_contact = record.client_last_contact.max(update.client_last_contact);
         if update.extra.is_some() {
             lease.extra.clone_from(&update.extra);

@@ -57,7 +57,8 @@ impl Plan {
 
     /// No faults, good weather, nobody odd, no operators.
     fn quiet(seed: u64, flavour: Flavour) -> Self {
-        let mut plan = Self::of(seed, flavour, Sabotage::None).without_faults().with_operator(Operator::Quiet);
+        let mut plan =
+            Self::of(seed, flavour, Sabotage::None).without_faults().with_operator(Operator::Quiet);
         for client in &mut plan.clients {
             client.oddity = Oddity::None;
             client.restless = 0;

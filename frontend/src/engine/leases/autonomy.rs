@@ -99,9 +99,9 @@ impl Autonomy {
 
     /// Whether the batch may still be handed to the kernel.
     pub(super) fn may_send(&self, now: LocalTime, timing: &Timing) -> bool {
-        let in_time = |begun| now.saturating_since(begun) <= send_share(timing) || is_off(Mechanism::SendShare);
-        self.batch_begun.is_some_and(in_time)
-            && now < self.earliest_deadline_used
+        let in_time =
+            |begun| now.saturating_since(begun) <= send_share(timing) || is_off(Mechanism::SendShare);
+        self.batch_begun.is_some_and(in_time) && now < self.earliest_deadline_used
     }
 }
 

@@ -361,8 +361,7 @@ impl Leases {
         hint.into_iter().chain(had).find_map(|prefix| {
             let pool = self.names.pool_of(prefix)?;
             let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
-            let is_ours =
-                self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
+            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
             (is_ours && self.records.is_free(prefix)).then_some(Place {
                 pool: pool.id,
                 prefix,
