@@ -4,9 +4,11 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 case "${1:-}" in
 simulation) names=(simulation) ;;
+model) names=(model) ;;
+failover) names=(failover) ;;
 contract) names=(contract) ;;
 service) names=(service session handler) ;;
-process) names=(process demo) ;;
+process) names=(process budget scale demo) ;;
 interop) names=(interop) ;;
 failures) names=(failures) ;;
 *) echo "unknown kind: ${1:-}" >&2; exit 2 ;;

@@ -27,6 +27,7 @@ run_tests() { # kind, cargo test arguments...
 }
 
 step "source" scripts/check-source.sh
+step "requirements" scripts/fo-table.sh check
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 # The rules can be switched off only in a build of its own, never in the program: Cargo.toml of leasehold-tests says why.
@@ -43,7 +44,7 @@ compile() {
 if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
     step "sabotage" run_tests sabotage "${sabotage[@]}" -- --nocapture --test-threads=1
-    for kind in simulation contract service process interop failures; do
+    for kind in simulation model failover contract service process interop failures; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
         [ "${#targets[@]}" -eq 0 ] || step "$kind" run_tests "$kind" --workspace "${targets[@]}" -- --nocapture --test-threads=1
     done

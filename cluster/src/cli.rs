@@ -22,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// Run a node of the lease store.
     Store(commands::store::StoreCommand),
+    /// Write the state of a store node that does not run into a file, to found the cluster anew from.
+    StoreExport(commands::store_export::StoreExportCommand),
     /// Run a DHCPv6 frontend.
     Frontend(commands::NodeCommand),
     /// Ask a frontend on this machine for how long it can go on without the store.
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Store(command) => commands::store::run(&command),
+        Command::StoreExport(command) => commands::store_export::run(&command),
         Command::Frontend(command) => commands::frontend::run(&command),
         Command::FrontendStatus(command) => commands::frontend_status::run(&command),
         Command::Demo(command) => demo::run(&command),

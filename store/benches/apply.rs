@@ -56,7 +56,8 @@ impl World {
             ..Default::default()
         };
         leasehold_proto::network::fill_defaults(&mut network);
-        let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [1; 16] };
+        let found =
+            Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [1; 16], restored: None };
         let frontend = FrontendId::new("fe-a").unwrap();
         let outcomes = world.apply(vec![
             Command::Found(found),

@@ -85,6 +85,8 @@ enum Action {
         #[arg(long)]
         pool: Option<String>,
     },
+    /// How pools stand: granted, closed and until when, free, leased.
+    Pools,
     /// Frontends and their sessions.
     Frontends,
     /// Drains a frontend, or declares it down.
@@ -302,6 +304,12 @@ async fn act(
             print(command, &views, |views| table::frontends(views))
         }
         Action::Frontend(action) => change_frontend(command, access, action).await,
+        Action::Pools => {
+            let request = v1::ListPoolsRequest { stale };
+            let answer = access.call(async |mut store| store.list_pools(request).await).await?;
+            let views = view::pools(&answer);
+            print(command, &views, |views| table::pools(views))
+        }
         Action::Conflicts { after } => {
             let request = v1::ListConflictsRequest { stale, after: *after };
             let answer = access.call(async |mut store| store.list_conflicts(request).await).await?;

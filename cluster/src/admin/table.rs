@@ -7,7 +7,8 @@ use comfy_table::{Table, presets};
 use leasehold_proto::time::span_words;
 
 use super::view::{
-    ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, RangeView, StatusView,
+    ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, PoolView, RangeView,
+    StatusView,
 };
 
 /// An empty table with these columns.
@@ -61,6 +62,13 @@ pub(super) fn status(view: &StatusView) -> String {
         ("leases", if leases.is_empty() { "none".to_owned() } else { leases.join(", ") }),
     ] {
         facts.add_row([what.to_owned(), value]);
+    }
+    if let Some(until) = view.grants_held_until_ms {
+        let held = match until {
+            u64::MAX => "until an operator overrides: a pool has unlimited autonomy or lifetimes".to_owned(),
+            until => format!("for another {}", span_words(until.saturating_sub(view.cluster_time_ms))),
+        };
+        facts.add_row(["grants held".to_owned(), format!("{held}; the cluster was founded anew")]);
     }
     let mut out = text(&facts);
     if !view.relationships.is_empty() {
@@ -176,6 +184,7 @@ pub(super) fn frontends(views: &[FrontendView]) -> String {
         "sequence",
         "acked index",
         "network",
+        "links down",
     ]);
     for view in views {
         let session = match view {
@@ -199,6 +208,7 @@ pub(super) fn frontends(views: &[FrontendView]) -> String {
             view.applied_sequence.to_string(),
             view.acked_index.to_string(),
             view.network_version.to_string(),
+            if view.links_down.is_empty() { "-".to_owned() } else { view.links_down.join("; ") },
         ]);
     }
     text(&rows)
@@ -265,4 +275,41 @@ pub(super) fn act(view: &ActView) -> String {
         [] => format!("{}: {}", view.frontend, view.done),
         _ => format!("{}: {} (sessions {})", view.frontend, view.done, sessions.join(", ")),
     }
+}
+
+pub(super) fn pools(views: &[PoolView]) -> String {
+    let header =
+        ["pool", "relationship", "addresses", "granted", "free", "closed", "closed until", "leases", ""];
+    let mut rows = table(header);
+    for view in views {
+        let span = |ms: Option<i64>| {
+            ms.map_or_else(
+                || "an operator acts".to_owned(),
+                |ms| format!("{} from now", span_words(ms.max(0).unsigned_abs())),
+            )
+        };
+        let until = match view.closed_for_ms {
+            None => "-".to_owned(),
+            Some((first, last)) if first == last => span(last),
+            Some((first, last)) => format!("{} to {}", span(first), span(last)),
+        };
+        let leases: Vec<String> =
+            view.leases.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let notes: Vec<&str> = [(view.retired, "retired"), (view.shrinking, "shrinking")]
+            .into_iter()
+            .filter_map(|(is, word)| is.then_some(word))
+            .collect();
+        rows.add_row([
+            view.pool.clone(),
+            or_dash(view.relationship.as_ref()),
+            view.slots.clone(),
+            view.granted.clone(),
+            view.free.clone(),
+            view.closed.clone(),
+            until,
+            if leases.is_empty() { "none".to_owned() } else { leases.join(", ") },
+            notes.join(", "),
+        ]);
+    }
+    text(&rows)
 }

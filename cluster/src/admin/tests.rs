@@ -183,6 +183,28 @@ impl Admin for Node {
         Ok(Response::new(v1::ListConflictsAnswer { conflicts, cluster_time_ms: 1_000_000 }))
     }
 
+    async fn list_pools(
+        &self,
+        _: Request<v1::ListPoolsRequest>,
+    ) -> Result<Response<v1::ListPoolsAnswer>, Status> {
+        let octets = |count: u128| count.to_be_bytes().to_vec();
+        let pool = v1::PoolInfo {
+            name: "lan-na".into(),
+            id: 7,
+            relationship: "main".into(),
+            slots: octets(1 << 64),
+            granted: octets(512),
+            closed: octets(256),
+            free: octets((1 << 64) - 768),
+            closed_first_ms: 3_601_000,
+            closed_last_ms: u64::MAX,
+            shrinking: true,
+            leases: vec![v1::StateCount { state: 1, count: 40 }],
+            ..Default::default()
+        };
+        Ok(Response::new(v1::ListPoolsAnswer { pools: vec![pool], cluster_time_ms: 1_000 }))
+    }
+
     async fn list_events(
         &self,
         _: Request<v1::ListEventsRequest>,
@@ -321,6 +343,20 @@ async fn fo_704_declaring_down_asks_for_care_and_says_which_sessions_ended() {
     assert_eq!(said, "fe-a: draining");
     let said = admin(&["--store", &store, "frontend", "undrain", "fe-a"], None).await.unwrap();
     assert_eq!(said, "fe-a: was not draining");
+}
+
+#[tokio::test]
+async fn pools_show_what_is_granted_closed_and_until_when_free_and_leased() {
+    let store = serve(Node::default()).await.to_string();
+    let said = admin(&["--store", &store, "pools"], None).await.unwrap();
+    assert_eq!(
+        words(&said)[1],
+        "lan-na main 18446744073709551616 512 18446744073709550848 256 1h from now to an operator acts 40 ACTIVE shrinking"
+    );
+    let json = admin(&["--store", &store, "--output", "json", "pools"], None).await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["closed_for_ms"][0], 3_600_000);
+    assert!(json[0]["closed_for_ms"][1].is_null());
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(super) struct StatusView {
     pub(super) applied_index: u64,
     pub(super) cluster_time_ms: u64,
     pub(super) incarnation: u32,
+    /// Founded anew from an old cluster: no range is granted before this.
+    pub(super) grants_held_until_ms: Option<u64>,
     pub(super) network_version: u64,
     pub(super) leases: BTreeMap<String, u64>,
     pub(super) relationships: Vec<RelationshipView>,
@@ -61,6 +63,8 @@ impl StatusView {
             applied_index: answer.applied_index,
             cluster_time_ms: answer.cluster_time_ms,
             incarnation: answer.incarnation,
+            grants_held_until_ms: (answer.grants_held_until_ms > answer.cluster_time_ms)
+                .then_some(answer.grants_held_until_ms),
             network_version: answer.network_version,
             leases: leases.collect(),
             relationships: relationships.collect(),
@@ -173,6 +177,7 @@ pub(super) struct FrontendView {
     pub(super) declared_down: bool,
     pub(super) proven_gone: bool,
     pub(super) ended: bool,
+    pub(super) links_down: Vec<String>,
     pub(super) extended_ms_ago: u64,
     pub(super) acked_index: u64,
     pub(super) applied_sequence: u64,
@@ -194,6 +199,7 @@ impl FrontendView {
             declared_down: info.declared_down,
             proven_gone: info.proven_gone,
             ended: info.ended,
+            links_down: info.links_down.clone(),
             extended_ms_ago: info.extended_ms_ago,
             acked_index: info.acked_index,
             applied_sequence: info.applied_sequence,
@@ -227,6 +233,46 @@ impl NodeView {
             matched_index: info.matched_index,
         }
     }
+}
+
+/// One pool generation. Counts are of addresses or delegated prefixes; decimal text, since a pool may have 2^64.
+#[derive(Debug, Serialize)]
+pub(super) struct PoolView {
+    pub(super) pool: String,
+    pub(super) id: u32,
+    pub(super) relationship: Option<String>,
+    pub(super) retired: bool,
+    pub(super) shrinking: bool,
+    pub(super) slots: String,
+    pub(super) granted: String,
+    pub(super) closed: String,
+    pub(super) free: String,
+    /// Until the first and the last closed range open; `null` for never without an operator.
+    pub(super) closed_for_ms: Option<(Option<i64>, Option<i64>)>,
+    pub(super) leases: BTreeMap<String, u64>,
+}
+
+/// Pools, by name.
+pub(super) fn pools(answer: &v1::ListPoolsAnswer) -> Vec<PoolView> {
+    let count = |octets: &[u8]| {
+        <[u8; 16]>::try_from(octets).map_or_else(|_| hex(octets), |o| u128::from_be_bytes(o).to_string())
+    };
+    let until = |ms| moment(ms).map(|at| difference(at, answer.cluster_time_ms));
+    let view = |info: &v1::PoolInfo| PoolView {
+        pool: info.name.clone(),
+        id: info.id,
+        relationship: some(&info.relationship),
+        retired: info.retired,
+        shrinking: info.shrinking,
+        slots: count(&info.slots),
+        granted: count(&info.granted),
+        closed: count(&info.closed),
+        free: count(&info.free),
+        closed_for_ms: (info.closed_first_ms > 0)
+            .then(|| (until(info.closed_first_ms), until(info.closed_last_ms))),
+        leases: info.leases.iter().map(|entry| (state_name(entry.state), entry.count)).collect(),
+    };
+    answer.pools.iter().map(view).collect()
 }
 
 /// One conflict that reconciliation found.

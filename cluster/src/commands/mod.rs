@@ -8,6 +8,7 @@ pub mod frontend_status;
 mod logging;
 mod signals;
 pub mod store;
+pub mod store_export;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use leasehold_store::raft::{NodeAddress, OnDamage, Timing};
 use leasehold_store::rocks::DiskLimits;
-use leasehold_store::service::{StartError, StopReason, StoreConfig as Process, StoreProcess, StoreSecurity};
+use leasehold_store::service::{
+    RestoreFrom, StartError, StopReason, StoreConfig as Process, StoreProcess, StoreSecurity,
+};
 
 use super::{logging, signals};
 use crate::config::{SecurityConfig, StoreConfig};
@@ -21,6 +23,13 @@ pub struct StoreCommand {
     /// is sent everything. Only while the other nodes have a quorum.
     #[arg(long)]
     rejoin: bool,
+    /// Found the cluster anew from this export (`leasehold store-export`): only after its quorum was lost for good, with
+    /// empty data folders, and on the node that is listed first. See docs/operations/lost-quorum.md.
+    #[arg(long, value_name = "EXPORT")]
+    restore: Option<PathBuf>,
+    /// Grant ranges at once, though what the old cluster promised may be in force: an address may get two owners.
+    #[arg(long, requires = "restore")]
+    without_waiting: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -35,7 +44,7 @@ pub fn run(command: &StoreCommand) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(ExitKind::Other, format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
-        let process = process(&config, command.rejoin);
+        let process = process(&config, command);
         let running = StoreProcess::start(process).await.map_err(|e| Failure::new(kind_of(&e), e))?;
         let reason = tokio::select! {
             signal = signals::asked_to_stop() => {
@@ -58,7 +67,7 @@ pub fn run(command: &StoreCommand) -> Result<(), Failure> {
     })
 }
 
-fn process(config: &StoreConfig, rejoin: bool) -> Process {
+fn process(config: &StoreConfig, command: &StoreCommand) -> Process {
     let node =
         |n: &crate::config::StoreNode| NodeAddress { name: n.name.clone(), address: n.address.clone() };
     let own = config.nodes.iter().find(|n| n.name == config.name);
@@ -74,8 +83,12 @@ fn process(config: &StoreConfig, rejoin: bool) -> Process {
             SecurityConfig::InsecureLoopback => StoreSecurity::InsecureLoopback,
         },
         timing: Timing { heartbeat: config.raft.heartbeat, silence: config.raft.silence },
-        on_damage: if rejoin { OnDamage::Rejoin } else { OnDamage::Refuse },
+        on_damage: if command.rejoin { OnDamage::Rejoin } else { OnDamage::Refuse },
         limits: DiskLimits::default(),
+        restore: command
+            .restore
+            .clone()
+            .map(|file| RestoreFrom { file, without_waiting: command.without_waiting }),
     }
 }
 

@@ -98,6 +98,8 @@ discards! {
     NothingToSay => "nothing_to_say", "there is nothing to say in any IA";
     /// The answer does not fit what the receiver can take (SV-113).
     ReplyTooLong => "reply_too_long", "the answer does not fit into a datagram";
+    /// The store refused what the answer, held for the commit, promises (FO-903).
+    PromiseRefused => "promise_refused", "the store refused what the answer promised";
     /// Computed too long ago, or the deadline has passed: dropped just before sending (R4).
     SentTooLate => "sent_too_late", "the answer was ready too long ago to be sent";
     /// More came in than could be answered, and others rank higher or have had less.

@@ -60,6 +60,12 @@ impl Epoch {
         Self((u64::from(incarnation) << 48) | counter)
     }
 
+    /// The cluster's incarnation in which the session was opened.
+    #[must_use]
+    pub fn incarnation(self) -> u16 {
+        u16::try_from(self.0 >> 48).expect("sixteen bits are left")
+    }
+
     /// Whether this is no session at all.
     #[must_use]
     pub fn is_none(self) -> bool {

@@ -16,6 +16,12 @@ impl Hub {
             self.propose(id, Purpose::Open, Command::OpenSession { frontend, host: hello.host });
             return;
         }
+        if hello.resume_epoch.incarnation() < machine.newest_epoch().incarnation() {
+            let detail =
+                format!("session {} is of a cluster before this one was founded anew", hello.resume_epoch);
+            self.refuse(id, RefusalReason::UnknownSession, &detail);
+            return;
+        }
         if hello.resume_epoch > machine.newest_epoch() || hello.resume_index > machine.applied() {
             // The frontend has read further than this node: another one leads, whatever this one believes. Answering
             // from here would make the frontend forget what was acknowledged to it meanwhile (FO-905).

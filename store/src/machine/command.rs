@@ -40,6 +40,13 @@ pub enum Command {
         /// Names, not numbers: the machine numbers what is new.
         network: v1::Network,
     },
+    /// Rows of an old cluster, key and value, before one is founded from them (FO-907).
+    RestoreRows {
+        /// Nothing of an earlier attempt is left.
+        first: bool,
+        /// Keys and values.
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+    },
     /// An operator says that a frontend is down: its autonomy ends now (R4). An override: if he is wrong, an address
     /// may get a second owner.
     DeclareDown {
@@ -71,6 +78,15 @@ pub struct Found {
     pub incarnation: u16,
     /// Random octets from which server DUIDs are made.
     pub server_duid_seed: [u8; 16],
+    /// Founded from the rows of an old cluster, which were taken before.
+    pub restored: Option<Restored>,
+}
+
+/// How a cluster is founded from an old one's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// An operator's override: ranges are granted at once, though the old cluster's promises may be in force.
+    pub without_waiting: bool,
 }
 
 /// An entry that this program cannot carry out. The node must stop rather than go another way than its peers.
@@ -124,11 +140,16 @@ impl Command {
                     .map_err(|_| ConvertError::Unknown("incarnation", i64::from(f.incarnation)))?,
                 server_duid_seed: leasehold_proto::convert::address(&f.server_duid_seed, "server_duid_seed")?
                     .to_be_bytes(),
+                restored: f.restored.map(|r| Restored { without_waiting: r.without_waiting }),
             }),
             Body::Open(o) => Self::OpenSession {
                 frontend: FrontendId::new(&o.frontend).map_err(ConvertError::from)?,
                 host: o.host.as_ref().map(HostProof::try_from).transpose()?,
             },
+            Body::Restore(r) => {
+                let rows = r.rows.into_iter().map(|row| (row.key, row.value)).collect();
+                Self::RestoreRows { first: r.first, rows }
+            }
             Body::DeclareDown(d) => {
                 let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
                 if d.withdraw { Self::WithdrawDown { frontend } } else { Self::DeclareDown { frontend } }
@@ -152,10 +173,18 @@ impl Command {
                 cluster: f.cluster.clone(),
                 incarnation: u32::from(f.incarnation),
                 server_duid_seed: f.server_duid_seed.to_vec(),
+                restored: f.restored.map(|r| v1::Restored { without_waiting: r.without_waiting }),
             }),
             Self::OpenSession { frontend, host } => Body::Open(v1::OpenSession {
                 frontend: frontend.as_str().to_owned(),
                 host: host.as_ref().map(Into::into),
+            }),
+            Self::RestoreRows { first, rows } => Body::Restore(v1::RestoreRows {
+                first: *first,
+                rows: rows
+                    .iter()
+                    .map(|(key, value)| v1::OldRow { key: key.clone(), value: value.clone() })
+                    .collect(),
             }),
             Self::DeclareDown { frontend } => declaration(frontend, false),
             Self::WithdrawDown { frontend } => declaration(frontend, true),

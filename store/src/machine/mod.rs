@@ -33,6 +33,7 @@ mod ownership;
 mod pool_view;
 mod ranges;
 mod reshaping;
+mod restore;
 mod rows;
 mod sessions;
 mod slices;
@@ -43,7 +44,7 @@ mod table;
 mod tests;
 mod view;
 
-pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found};
+pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Restored};
 pub use conflicts::{Conflict, ConflictKind};
 pub use outcome::{Applied, Audience, DeclareRefusal, Event, NetworkRefusal, Outcome};
 pub use pool_view::{ClosedUntil, PoolView};
@@ -86,6 +87,7 @@ impl Machine {
                 Command::ApplyNetwork { expected_version, network } => {
                     self.apply_network(*expected_version, network, &mut out)
                 }
+                Command::RestoreRows { first, rows } => self.take_old_rows(*first, rows),
                 Command::DeclareDown { frontend } => self.declare_down(frontend, &mut out),
                 Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
                 Command::Respread => self.respread(&mut out),
@@ -95,6 +97,7 @@ impl Machine {
         }
         self.sort_out_held_back();
         self.run_due(&mut out);
+        self.sort_out_held_back();
         self.free_watermarked(&mut out);
         self.settle(&mut out);
         self.take_changed_rows(&mut out);

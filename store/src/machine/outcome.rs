@@ -22,6 +22,12 @@ pub enum Outcome {
     Founded,
     /// It was founded before: nothing changed.
     AlreadyFounded,
+    /// Rows of an old cluster were taken.
+    RowsTaken,
+    /// One of them makes no sense, in words.
+    RowRefused(String),
+    /// Rows of an old cluster were taken: a cluster is founded from them, or not at all.
+    RestoringUnfinished,
     /// A session was opened.
     SessionOpened(Epoch),
     /// A session's batch was taken.

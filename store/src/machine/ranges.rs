@@ -40,7 +40,12 @@ impl Machine {
         let serves = self.may_extend(session);
         let Some(pool) = self.pools.get(&request.pool) else { return };
         let refused = pool.retired.is_some() || self.draining.contains(&frontend);
-        if !serves || refused || !self.is_partner(pool, &frontend) || request.ranges == 0 {
+        if self.grants_are_held()
+            || !serves
+            || refused
+            || !self.is_partner(pool, &frontend)
+            || request.ranges == 0
+        {
             return;
         }
         if self.is_kept_for_another(pool, epoch) {

@@ -11,6 +11,7 @@ use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
+use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
 use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
@@ -85,6 +86,33 @@ impl RowKey {
         }
         key
     }
+
+    /// The key of these octets; nothing for one of a newer program.
+    pub(super) fn decode(key: &[u8]) -> Option<Self> {
+        let (family, rest) = key.split_first()?;
+        let number = |octets: &[u8]| octets.try_into().map(u64::from_be_bytes).ok();
+        let id = |octets: &[u8]| octets.try_into().map(u32::from_be_bytes).ok();
+        Some(match family {
+            1 => Self::Cluster,
+            2 => Self::Network,
+            3 => Self::Relationship(RelationshipId(id(rest)?)),
+            4 => Self::Pool(PoolId(id(rest)?)),
+            5 => Self::Session(Epoch(number(rest)?)),
+            6 => {
+                let (pool, slice) = rest.split_at_checked(4)?;
+                Self::Range(RangeId { pool: PoolId(id(pool)?), slice: number(slice)? })
+            }
+            7 => {
+                let (bits, length) = rest.split_at_checked(16)?;
+                let bits = bits.try_into().map(u128::from_be_bytes).ok()?;
+                Self::Lease(Prefix::new(bits, u32::from(*length.first()?)).ok()?)
+            }
+            8 => Self::Draining,
+            9 => Self::Conflict(number(rest)?),
+            10 => Self::Written,
+            _ => return None,
+        })
+    }
 }
 
 impl Machine {
@@ -154,6 +182,9 @@ impl Machine {
             next_id: self.next_id,
             acked_until_max_ms: self.acked_until_max.as_millis(),
             applied_index: self.applied.0,
+            grants_held_until_ms: self.grants_held_until.as_millis(),
+            restoring: self.restoring,
+            timing_max: self.timing_max.map(timing_row),
         }
     }
 
@@ -166,13 +197,20 @@ impl Machine {
         for (key, value) in rows {
             machine.restore_row(&key, &value).map_err(|detail| RowError { key, detail })?;
         }
-        machine.rebuild_tables();
-        machine.rebuild_due();
+        // Pieces of an old cluster's rows have no indexes yet: a node that took them all makes these at the founding.
+        if !machine.restoring {
+            machine.rebuild_tables();
+            machine.rebuild_due();
+        }
         machine.counters = Counters::default();
         Ok(machine)
     }
 
-    fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+    pub(super) fn restore_cluster_row(&mut self, value: &[u8]) -> Result<(), String> {
+        self.restore_cluster(&decode(value)?)
+    }
+
+    pub(super) fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let text = |e: ConvertError| e.to_string();
         match key.first() {
             Some(1) => self.restore_cluster(&decode(value)?),
@@ -238,6 +276,9 @@ impl Machine {
         self.next_id = row.next_id;
         self.acked_until_max = ClusterTime::from_millis(row.acked_until_max_ms);
         self.applied = LogIndex(row.applied_index);
+        self.grants_held_until = ClusterTime::from_millis(row.grants_held_until_ms);
+        self.restoring = row.restoring;
+        self.timing_max = row.timing_max.map(timing);
         Ok(())
     }
 
@@ -323,6 +364,14 @@ impl Machine {
 
 fn decode<M: Message + Default>(value: &[u8]) -> Result<M, String> {
     M::decode(value).map_err(|e| e.to_string())
+}
+
+fn timing(row: v1::Timing) -> Timing {
+    Timing { rho_ppm: row.rho_ppm, flight_ms: row.flight_ms, send_ms: row.send_ms }
+}
+
+fn timing_row(timing: Timing) -> v1::Timing {
+    v1::Timing { rho_ppm: timing.rho_ppm, flight_ms: timing.flight_ms, send_ms: timing.send_ms }
 }
 
 fn span(ms: u64) -> Duration {

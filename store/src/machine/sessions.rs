@@ -16,12 +16,18 @@ impl Machine {
         if self.cluster.is_some() {
             return Outcome::AlreadyFounded;
         }
+        if self.restoring != found.restored.is_some() {
+            return Outcome::RestoringUnfinished;
+        }
         self.cluster = Some(Cluster {
             name: found.cluster.clone(),
             incarnation: found.incarnation,
             server_duid_seed: found.server_duid_seed,
         });
         self.touch(RowKey::Cluster);
+        if let Some(restored) = found.restored {
+            self.end_restoring(restored.without_waiting);
+        }
         Outcome::Founded
     }
 
@@ -91,7 +97,12 @@ impl Machine {
             return Outcome::BatchOutOfOrder { applied };
         }
         session.applied_sequence = applied.max(batch.sequence);
+        let joins_late = applied == UpdateSeq(0) && session.is_gone();
         self.touch(RowKey::Session(epoch));
+        if joins_late {
+            // From now on it may have extended what ended.
+            self.look_again(epoch);
+        }
         let refused = self.take_updates(epoch, batch, out);
         self.take_back(epoch, &batch.returned, out);
         self.acknowledge_events(epoch, batch);

@@ -86,6 +86,12 @@ impl Machine {
         self.cluster.as_ref().map(|c| (c.name.as_str(), c.incarnation))
     }
 
+    /// From which server DUIDs are made, once founded.
+    #[must_use]
+    pub fn server_duid_seed(&self) -> Option<[u8; 16]> {
+        self.cluster.as_ref().map(|c| c.server_duid_seed)
+    }
+
     /// The configuration, once one was applied.
     #[must_use]
     pub fn network(&self) -> Option<&Arc<Network>> {

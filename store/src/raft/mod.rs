@@ -21,6 +21,7 @@ mod log_check;
 mod metrics;
 mod network;
 mod node;
+pub(crate) mod offline;
 mod replicated;
 mod service;
 mod snapshot;

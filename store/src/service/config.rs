@@ -1,5 +1,6 @@
 //! What a store node is told, and why it may not start.
 
+use super::founding::RestoreFrom;
 use crate::raft::{self, NodeAddress, NodeConfig, OnDamage};
 use crate::rocks::DiskLimits;
 use leasehold_proto::identity::{Identity, IdentityError, Role};
@@ -39,6 +40,8 @@ pub struct StoreConfig {
     pub on_damage: OnDamage,
     /// Memory of the databases.
     pub limits: DiskLimits,
+    /// Found a blank cluster from the export of an old one, whose quorum is lost for good.
+    pub restore: Option<RestoreFrom>,
 }
 
 /// Why a store node does not start.

@@ -7,14 +7,15 @@
 //! one connection are proposed in their order; stamps never go back; who does not lead proposes nothing.
 
 use super::clock;
+use super::founding::{RestoreFrom, found};
 use super::replica::{Replica, SharedReplica, lock};
 use crate::hub::Token;
-use crate::machine::{Command, CommandBatch, Found, Outcome};
+use crate::machine::{Command, CommandBatch, Outcome};
 use crate::raft::{NodeMetrics, NodeRole, ProposeError, StoreNode};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
-use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::time::LocalTime;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
@@ -61,6 +62,7 @@ pub(super) struct Leader {
     node: StoreNode<Replica>,
     replica: SharedReplica,
     cluster: String,
+    restore: Option<RestoreFrom>,
     wake: Arc<Notify>,
     commands: mpsc::Receiver<AdminCommand>,
     waiting: VecDeque<AdminCommand>,
@@ -77,6 +79,7 @@ impl Leader {
     pub(super) fn new(
         node: StoreNode<Replica>,
         cluster: String,
+        restore: Option<RestoreFrom>,
         wake: Arc<Notify>,
         commands: mpsc::Receiver<AdminCommand>,
         leading: watch::Sender<bool>,
@@ -85,6 +88,7 @@ impl Leader {
             replica: Arc::clone(node.holder()),
             node,
             cluster,
+            restore,
             wake,
             commands,
             waiting: VecDeque::new(),
@@ -156,7 +160,8 @@ impl Leader {
         if !confirm(&self.node).await {
             return false;
         }
-        if lock(&self.replica).machine.cluster().is_none() && !found(&self.node, &self.cluster).await {
+        let is_founded = lock(&self.replica).machine.cluster().is_some();
+        if !is_founded && !found(&self.node, &self.replica, &self.cluster, self.restore.as_ref()).await {
             return false;
         }
         lock(&self.replica).lead(clock::now());
@@ -282,22 +287,6 @@ impl Leader {
 /// Whether a quorum confirms that this node leads, and all that was committed before is applied.
 async fn confirm(node: &StoreNode<Replica>) -> bool {
     matches!(tokio::time::timeout(CONFIRM_TIMEOUT, node.linearizable()).await, Ok(Ok(_)))
-}
-
-/// Founds the cluster; false: not now.
-async fn found(node: &StoreNode<Replica>, cluster: &str) -> bool {
-    let mut server_duid_seed = [0; 16];
-    if let Err(error) = getrandom::fill(&mut server_duid_seed) {
-        tracing::error!(%error, "the system gives no random numbers: the cluster cannot be founded");
-        return false;
-    }
-    let found = Found { cluster: cluster.to_owned(), incarnation: 1, server_duid_seed };
-    let batch = CommandBatch { stamp: ClusterTime::ZERO, commands: vec![Command::Found(found)] };
-    let founded = node.propose(batch.encode().into()).await.is_ok();
-    if founded {
-        tracing::info!(cluster = %cluster, "the cluster is founded");
-    }
-    founded
 }
 
 /// Updates and octets of a command, roughly.

@@ -11,6 +11,8 @@
 mod admin;
 mod clock;
 mod config;
+pub mod export;
+mod founding;
 mod leader;
 mod node;
 mod outbound;
@@ -22,4 +24,5 @@ mod tests;
 
 pub use admin::LEADER_METADATA;
 pub use config::{StartError, StoreConfig, StoreSecurity};
+pub use founding::RestoreFrom;
 pub use node::{Running, StopReason, StoreProcess, StoreStats};

@@ -94,7 +94,8 @@ impl StoreProcess {
 
         let (commands, waiting) = mpsc::channel(ADMIN_QUEUE);
         let (sender, leading) = watch::channel(false);
-        let leader = Leader::new(node.clone(), config.cluster.clone(), wake, waiting, sender);
+        let leader =
+            Leader::new(node.clone(), config.cluster.clone(), config.restore.clone(), wake, waiting, sender);
         let admin = AdminService {
             node: node.clone(),
             replica: Arc::clone(&replica),

@@ -16,7 +16,7 @@ fn replica() -> Replica {
 }
 
 fn founding() -> Vec<u8> {
-    let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [3; 16] };
+    let found = Found { cluster: "berlin".into(), incarnation: 1, server_duid_seed: [3; 16], restored: None };
     let open = Command::OpenSession {
         frontend: leasehold_proto::words::FrontendId::new("fe-a").unwrap(),
         host: None,

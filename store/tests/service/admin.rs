@@ -101,6 +101,12 @@ async fn leases_ranges_frontends_and_nodes_are_shown() {
     assert_eq!(leased, [("fe-a", "granted", 200), ("fe-b", "granted", 1)]);
     assert_eq!(ranges[0].first, octets("2001:db8::"));
     assert_eq!(ranges[0].last, octets("2001:db8::ff"));
+    let pools = admin.list_pools(v1::ListPoolsRequest { stale: false }).await.unwrap().into_inner().pools;
+    let [pool] = &pools[..] else { panic!("{pools:?}") };
+    let count = |octets: &[u8]| u128::from_be_bytes(octets.try_into().unwrap());
+    let counts = [&pool.slots, &pool.granted, &pool.closed, &pool.free].map(|octets| count(octets));
+    assert_eq!((pool.name.as_str(), counts), ("pool", [4096, 512, 0, 3584]));
+    assert_eq!(pool.leases.iter().map(|l| l.count).sum::<u64>(), 201);
     let request = v1::ListRangesRequest { stale: false, pool: "none".into() };
     assert_eq!(admin.list_ranges(request).await.unwrap_err().code(), Code::NotFound);
 

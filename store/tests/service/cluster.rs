@@ -8,7 +8,7 @@ use leasehold_proto::v1::admin_client::AdminClient;
 use leasehold_store::raft::{NodeAddress, OnDamage, Timing};
 use leasehold_store::rocks::DiskLimits;
 use leasehold_store::service::{
-    LEADER_METADATA, Running, StartError, StoreConfig, StoreProcess, StoreSecurity,
+    LEADER_METADATA, RestoreFrom, Running, StartError, StoreConfig, StoreProcess, StoreSecurity,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, TcpListener};
@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<NodeAddress>,
     pub(crate) folder: TempDir,
     pub(crate) authority: Option<Authority>,
+    restore: Option<RestoreFrom>,
     pub(crate) running: BTreeMap<String, Running>,
 }
 
@@ -51,9 +52,15 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 
 impl Cluster {
     pub(crate) async fn start(authority: Option<Authority>) -> Self {
+        Self::start_from(authority, None).await
+    }
+
+    /// Founded from an export, if one is given: to the node that is listed first.
+    pub(crate) async fn start_from(authority: Option<Authority>, restore: Option<RestoreFrom>) -> Self {
         let names = ["s1", "s2", "s3"];
         let folder = tempfile::tempdir().unwrap();
-        let mut cluster = Self { nodes: addresses(&names), folder, authority, running: BTreeMap::new() };
+        let nodes = addresses(&names);
+        let mut cluster = Self { nodes, folder, authority, restore, running: BTreeMap::new() };
         for name in names {
             cluster.launch(name).await;
         }
@@ -82,6 +89,7 @@ impl Cluster {
                 state_buffer_bytes: small,
                 block_cache_bytes: small,
             },
+            restore: self.restore.clone().filter(|_| own.name == self.nodes[0].name),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The whole store over real gRPC: three nodes in one process on loopback, a frontend that speaks the session's
 //! protocol, an administrator.
 //!
-//! `sessions`: leases through the death of a leader. `admin`: reads and configuration. `security`: certificates,
+//! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and configuration. `security`: certificates,
 //! roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -10,5 +10,6 @@ mod admin;
 mod authority;
 mod cluster;
 mod frontend;
+mod recovery;
 mod security;
 mod sessions;

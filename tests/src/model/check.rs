@@ -1,8 +1,12 @@
-//! All that can happen next, what must always be true, and the exploration.
+//! What each step does, what must always be true, and the exploration.
+//!
+//! The properties are about what clients were promised, judged by true time; no rule of the store or of a frontend can
+//! see what they see. Stateright's breadth-first search decides the order; everything else is decided by `moves`.
 
 use super::config::{Config, Sabotage};
+use super::moves::Action;
 use super::sight::{Sight, Sights};
-use super::state::{Batch, CLIENTS, Standing, World};
+use super::state::{Batch, CLIENTS, World};
 use super::store::{Rules, number};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeSet;
@@ -16,143 +20,19 @@ pub const NOT_FREED: &str = "not freed under its holder";
 /// Stability: no promise of a session that is not dead for certain is refused.
 pub const NOT_REFUSED: &str = "no promise refused";
 
+/// R6: a superseded session owns no open range, so that what it had opens in bounded time.
+pub const NO_OPEN_RANGE: &str = "superseded without open ranges";
+
 /// The model that stateright explores.
 #[derive(Debug)]
 pub struct Leases {
-    config: Config,
+    pub(super) config: Config,
     sights: Arc<Sights>,
-}
-
-/// One thing that happens. Numbers are of sessions, addresses and clients, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// A tick of true time, and of cluster time unless it stands still.
-    Tick {
-        /// Cluster time stands still: no leader.
-        stalled: bool,
-    },
-    /// A frontend opens a new session; with a same-host proof or without.
-    Open {
-        /// Which frontend.
-        frontend: u8,
-        /// Whether it can prove its predecessor gone.
-        proved: bool,
-    },
-    /// A process stops for good.
-    Crash(usize),
-    /// A process stops cleanly: it makes its closing batch.
-    Close(usize),
-    /// A process makes a batch, perhaps with a request for the range of an address.
-    Send(usize, Option<u8>),
-    /// Sabotage: a batch with acknowledgements and no updates.
-    SendAcks(usize),
-    /// The store commits a session's next batch.
-    Take(usize),
-    /// The same, and the network keeps a copy.
-    TakeAndKeepCopy(usize),
-    /// The copy comes.
-    TakeCopy,
-    /// Sabotage: a session's second batch overtakes its first.
-    TakeSecond(usize),
-    /// A process reads the next entry of its stream.
-    Read(usize),
-    /// A client asks for a new lease.
-    Ask(usize, usize, u8),
-    /// A client asks for an extension.
-    Renew(usize, usize, u8),
-    /// A client gives its lease back.
-    Release(usize, usize, u8),
-    /// A client comes with an address unknown to a process, by a message perhaps long delayed.
-    Claim(usize, usize, u8),
 }
 
 impl Leases {
     fn rules(&self) -> Rules<'_> {
         Rules { config: &self.config, sights: &self.sights }
-    }
-
-    fn store_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
-        let session = &world.sessions[s];
-        let mut waiting = session.sent.iter().filter(|b| !b.taken);
-        if waiting.next().is_some() {
-            actions.push(Action::Take(s));
-            if self.config.duplicates && world.copy.is_none() && session.sent[0].has_update() {
-                actions.push(Action::TakeAndKeepCopy(s));
-            }
-            if waiting.next().is_some() && self.config.has(Sabotage::BatchesReordered) {
-                actions.push(Action::TakeSecond(s));
-            }
-        }
-    }
-
-    fn process_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
-        let session = &world.sessions[s];
-        let Some(process) = &session.process else { return };
-        if world.log.iter().any(|e| e.unread_by & (1 << s) != 0) {
-            actions.push(Action::Read(s));
-        }
-        if self.config.crashes {
-            actions.push(Action::Crash(s));
-        }
-        if process.closing || session.sent.len() >= self.config.window {
-            return;
-        }
-        let speaks = World::has_to_say(process, world.now);
-        if speaks {
-            actions.push(Action::Send(s, None));
-        }
-        if self.config.has(Sabotage::AckOvertakesUpdates) && process.owes {
-            actions.push(Action::SendAcks(s));
-        }
-        let asked = session.sent.iter().any(|b| b.wants.is_some());
-        let serves = !process.over && (!process.superseded || self.config.has(Sabotage::SupersededServed));
-        for address in 0..self.config.addresses {
-            // Asking for what is known to have an owner changes nothing.
-            if serves && !asked && world.ranges[address].owner.is_none() {
-                actions.push(Action::Send(s, Some(number(address))));
-            }
-        }
-        let is_told = !process.records.iter().flatten().any(|r| r.dirty.is_some()) && session.sent.is_empty();
-        if self.config.stops && is_told && session.took_part {
-            actions.push(Action::Close(s));
-        }
-    }
-
-    fn client_actions(&self, world: &World, s: usize, actions: &mut Vec<Action>) {
-        let Some(process) = &world.sessions[s].process else { return };
-        let may_promise = world.promises < self.config.promises && process.skew.is_some();
-        for address in 0..self.config.addresses {
-            for client in 0..number(CLIENTS) {
-                let at = usize::from(client);
-                if may_promise && process.may_create(&self.config, address, client) {
-                    actions.push(Action::Ask(s, address, client));
-                }
-                if may_promise && process.may_extend(address, client) {
-                    actions.push(Action::Renew(s, address, client));
-                }
-                let is_held_here = process.records[address]
-                    .as_ref()
-                    .is_some_and(|r| r.client == client && r.state == Standing::Active);
-                if self.config.releases
-                    && is_held_here
-                    && world.held_until[at][address] > world.now
-                    && !process.closing
-                {
-                    actions.push(Action::Release(s, address, client));
-                }
-                let is_unknown = process.records[address].as_ref().is_none_or(|r| r.state == Standing::Free);
-                if self.config.adoption
-                    && is_unknown
-                    && process.skew.is_some()
-                    && !process.owns[address]
-                    && !process.closing
-                    && process.claims[address].is_none()
-                    && world.ever_held[at][address]
-                {
-                    actions.push(Action::Claim(s, address, client));
-                }
-            }
-        }
     }
 
     /// The invariant of design section 5, seen one step ahead: a promise that could be made now, beyond the bound as
@@ -242,12 +122,6 @@ impl Leases {
     }
 }
 
-impl Batch {
-    fn has_update(&self) -> bool {
-        self.updates.iter().any(Option::is_some)
-    }
-}
-
 impl Model for Leases {
     type State = World;
     type Action = Action;
@@ -257,30 +131,10 @@ impl Model for Leases {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        for s in 0..world.sessions.len() {
-            self.store_actions(world, s, actions);
-            self.process_actions(world, s, actions);
-            self.client_actions(world, s, actions);
+        if world.promises >= self.config.promises && world.is_settled() {
+            return;
         }
-        if world.copy.as_ref().is_some_and(|(_, batch)| batch.has_update()) {
-            actions.push(Action::TakeCopy);
-        }
-        if world.sessions.len() < self.config.sessions {
-            for frontend in 0..2 {
-                actions.push(Action::Open { frontend, proved: false });
-                let mut older = world.sessions.iter().filter(|s| s.frontend == frontend);
-                let is_gone = older.all(|s| s.process.is_none());
-                if self.config.proofs && (is_gone || self.config.has(Sabotage::FalseProof)) {
-                    actions.push(Action::Open { frontend, proved: true });
-                }
-            }
-        }
-        if world.now < self.config.ticks {
-            actions.push(Action::Tick { stalled: false });
-            if world.now - world.time < self.config.stalls {
-                actions.push(Action::Tick { stalled: true });
-            }
-        }
+        self.all_actions(world, actions);
     }
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
@@ -294,6 +148,10 @@ impl Model for Leases {
             Property::always(ONE_HOLDER, |model, world| model.no_promise_would_make_two_holders(world)),
             Property::always(NOT_FREED, |_, world: &World| !world.freed_under_holder),
             Property::always(NOT_REFUSED, |_, world: &World| !world.promise_refused),
+            Property::always(NO_OPEN_RANGE, |_, world: &World| {
+                let is_superseded = |owner: u8| world.sessions[usize::from(owner)].superseded;
+                world.ranges.iter().all(|r| r.closed || !r.owner.is_some_and(is_superseded))
+            }),
         ]
     }
 }
@@ -322,15 +180,15 @@ pub struct Outcome {
     pub sights: Arc<Sights>,
 }
 
-/// Explores everything, or until one of the named properties is violated.
+/// Explores everything, or until one of the named properties is violated; with none named, until any is.
 #[must_use]
 pub fn explore(config: Config, threads: usize, until: &[&'static str]) -> Outcome {
     let began = Instant::now();
     let sights = Arc::new(Sights::default());
     let model = Leases { config, sights: Arc::clone(&sights) };
     let until: BTreeSet<&'static str> = until.iter().copied().collect();
-    let checker =
-        model.checker().threads(threads).finish_when(HasDiscoveries::AnyOf(until)).spawn_bfs().join();
+    let finish = if until.is_empty() { HasDiscoveries::Any } else { HasDiscoveries::AnyOf(until) };
+    let checker = model.checker().threads(threads).finish_when(finish).spawn_bfs().join();
     let mut found: Vec<Found> = checker
         .discoveries()
         .into_iter()

@@ -19,6 +19,8 @@ pub enum Sabotage {
     StaleReleaseTaken,
     /// R2: an acknowledgement replaces a longer one.
     AckLowered,
+    /// R2: an expiry replaces a later one.
+    ExpiryLowered,
     /// R2: what was acknowledged of one holding counts for the next.
     AckCarriedOver,
     /// R2: an extension leaves a released or expired record ended.
@@ -53,13 +55,14 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All that take something away.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BatchesReordered,
         Self::AckOvertakesUpdates,
         Self::BatchesAppliedTwice,
         Self::FreedUnacknowledged,
         Self::StaleReleaseTaken,
         Self::AckLowered,
+        Self::ExpiryLowered,
         Self::AckCarriedOver,
         Self::NotRevived,
         Self::DeadlineFromAnswer,
@@ -87,7 +90,7 @@ pub struct Config {
     pub addresses: usize,
     /// Sessions opened at most, the first of each frontend included: 2 to 4.
     pub sessions: usize,
-    /// Replies promised at most.
+    /// Replies promised at most, but for one that is only judged.
     pub promises: u8,
     /// Time ends here.
     pub ticks: u8,
@@ -103,12 +106,16 @@ pub struct Config {
     pub drift: u8,
     /// At the beginning the first frontend owns all ranges.
     pub granted: bool,
+    /// How many frontends, from the first, may be restarted.
+    pub restarting: u8,
     /// Batches of one session in flight.
     pub window: usize,
     /// Ticks in which cluster time may stand still (no leader).
     pub stalls: u8,
     /// Clients give leases back.
     pub releases: bool,
+    /// A frontend may be started anew while an older process of it still runs.
+    pub zombies: bool,
     /// A frontend's process stops for good without a word. Without this its silence stands for it.
     pub crashes: bool,
     /// A session may be superseded by one that knows its predecessor's process to be gone (same-host proof).
@@ -129,17 +136,19 @@ impl Config {
         name: "base",
         addresses: 1,
         sessions: 2,
-        promises: 3,
-        ticks: 6,
+        promises: 2,
+        ticks: 4,
         lifetime: 1,
         mclt: 1,
-        autonomy: 1,
+        autonomy: 2,
         flight: 1,
         drift: 0,
         granted: true,
+        restarting: 1,
         window: 1,
         stalls: 0,
         releases: true,
+        zombies: true,
         crashes: false,
         proofs: false,
         stops: false,

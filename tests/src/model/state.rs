@@ -242,6 +242,22 @@ impl World {
         }
     }
 
+    /// Nobody holds anything and no promise, or copy of one, is on its way to the store: without another promise no property can be
+    /// violated any more.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_held = self.held_until.iter().flatten().any(|held| *held > self.now);
+        let has_promise = |s: &Session| {
+            let updates = s.sent.iter().filter(|b| !b.taken).flat_map(|b| b.updates.iter().flatten());
+            let dirty = s.process.iter().flat_map(|p| p.records.iter().flatten()).filter_map(|r| r.dirty);
+            updates.map(|u| u.kind).chain(dirty.map(|d| d.kind)).any(|kind| kind == Kind::Promise)
+        };
+        !is_held && self.copy.is_none() && !self.sessions.iter().any(has_promise)
+    }
+
+    pub(super) fn has_unread(&self, s: usize) -> bool {
+        self.log.iter().any(|e| e.unread_by & (1 << s) != 0)
+    }
+
     /// All sessions with a process that can read.
     pub(super) fn readers(&self) -> u8 {
         self.sessions

@@ -109,7 +109,8 @@ impl Pair {
             store_up: true,
             replies: Vec::new(),
         };
-        let found = Found { cluster: "pair".to_owned(), incarnation: 1, server_duid_seed: [7; 16] };
+        let found =
+            Found { cluster: "pair".to_owned(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
         pair.command(Command::Found(found));
         pair.hub.lead(now, &pair.machine);
         pair.configure(network);

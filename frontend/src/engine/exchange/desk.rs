@@ -170,9 +170,11 @@ impl<S: ReplySink> Desk<'_, S> {
     fn send_held(&mut self, reply: &HeldReply) {
         let terms = &reply.terms;
         let is_committed = self.leases.is_committed(&terms.rest);
-        if !terms.stands(self.leases) || !self.leases.may_release(self.now, terms.computed, &terms.rest) {
-            self.counters.discard(Discard::SentTooLate);
-            return;
+        if !self.leases.may_release(self.now, terms.computed, &terms.rest) {
+            return self.counters.discard(Discard::SentTooLate);
+        }
+        if !terms.stands(self.leases) {
+            return self.counters.discard(Discard::PromiseRefused);
         }
         let out = self.replies.begin();
         out.extend_from_slice(&reply.bytes);

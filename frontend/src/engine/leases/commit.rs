@@ -65,13 +65,10 @@ impl Leases {
         rest.epoch == self.session.epoch && self.autonomy.join(now, computed, rest.deadline, &timing)
     }
 
-    /// Something of a pool was promised, with an update at that record.
+    /// Something of a pool that waits for the commit was promised, with an update at that record.
     pub(super) fn note_rest(&mut self, pool: PoolId, at: u32) {
         let wait_ms = self.names.pool(pool).map_or(0, |pool| pool.commit_wait_ms);
         let position = self.records.get(at).map_or(0, |record| record.dirty_at);
-        if wait_ms == 0 {
-            return;
-        }
         let wait = Duration::from_millis(u64::from(wait_ms));
         let before = self.rest.map_or((0, Duration::ZERO), |rest| (rest.position, rest.wait));
         self.rest = Some(Rest {

@@ -92,11 +92,15 @@ impl Leases {
         if let Some(ranges) = self.ranges.pool_mut(pool) {
             ranges.demand.created(now);
         }
+        let mut is_waiting = false;
         if let Some(pool) = self.names.pool(pool) {
             self.autonomy.used(pool);
+            is_waiting = pool.commit_wait_ms > 0;
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
-        self.note_rest(pool, at);
+        if is_waiting {
+            self.note_rest(pool, at);
+        }
         Ok(given(prefix, &promise))
     }
 

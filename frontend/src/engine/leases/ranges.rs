@@ -210,7 +210,10 @@ impl Ranges {
             let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
             let mut ranges = match known {
                 Some(ranges) if !reshaped => ranges,
-                Some(ranges) => PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) },
+                Some(mut ranges) => {
+                    ranges.demand.reshape(&pool.geometry, pool.kind);
+                    PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) }
+                }
                 None => PoolRanges::new(pool),
             };
             let first = RangeId { pool: pool.id, slice: 0 };
@@ -229,9 +232,9 @@ impl Ranges {
     /// Takes the store's word on one range. True when it is newly this session's.
     pub(super) fn take(&mut self, now: LocalTime, record: &RangeRecord, me: Epoch, loaded: bool) -> bool {
         let before = self.infos.get(&record.range);
-        // A load may show what was before our return is taken.
+        // A load may show what was before our return is taken; so may a declaration that was taken back (R4).
         let returning =
-            before.filter(|b| b.owner == record.owner && !record.closed).and_then(|b| b.returning);
+            before.filter(|b| b.owner == record.owner).and_then(|b| b.returning);
         let is_own_return = before.is_some_and(RangeInfo::is_returning);
         let info = RangeInfo {
             owner: record.owner,

@@ -89,6 +89,7 @@ impl World {
             cluster: "berlin".into(),
             incarnation: 1,
             server_duid_seed: [7; 16],
+            restored: None,
         })]);
         world.apply_network(network("fe-a", "fe-b"));
         world.lead();

@@ -78,11 +78,16 @@ pub(super) fn frontend(name: &str) -> FrontendId {
 }
 
 impl Lab {
+    /// A machine to which nothing has happened.
+    pub(super) fn blank(now: ClusterTime) -> Self {
+        Self { machine: Machine::default(), index: 0, now_ms: now.as_millis(), sequences: BTreeMap::new() }
+    }
+
     /// Founded, configured.
     pub(super) fn new() -> Self {
-        let mut lab =
-            Self { machine: Machine::default(), index: 0, now_ms: 1000, sequences: BTreeMap::new() };
-        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+        let mut lab = Self::blank(ClusterTime::from_millis(1000));
+        let found =
+            Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
         lab.apply(vec![Command::Found(found)]);
         let applied = lab.configure(&network());
         assert_eq!(applied.outcomes, [Outcome::NetworkApplied { version: 1 }]);

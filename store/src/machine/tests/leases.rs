@@ -1,6 +1,6 @@
 //! Promises, renewals by the partner, releases, expiry and freeing.
 
-use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address};
+use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address, network};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
 use leasehold_proto::time::{ClusterTime, Lifetime};
@@ -64,6 +64,30 @@ fn r5_either_partner_extends_for_the_same_client_and_nobody_for_another() {
     assert_eq!(lab.lease(address(0x10)).epoch, b);
     assert!(applied.events.iter().any(|e| matches!(&e.event, StoreEvent::Lease(l) if l.epoch == b)));
     assert_eq!(lab.promise(b, address(0x10), 2).unwrap_err(), UpdateRefusal::OtherClient);
+}
+
+#[test]
+fn r4_others_are_judged_by_the_largest_allowances_ever_configured() {
+    let expiry_secs = |lowered: bool| {
+        let mut lab = Lab::new();
+        let mut generous = network();
+        generous.timing =
+            Some(leasehold_proto::v1::Timing { rho_ppm: 1000, flight_ms: 60_000, send_ms: 1000 });
+        lab.configure(&generous);
+        let (a, _) = (lab.open("a"), lab.open("b"));
+        lab.grant(a, 1);
+        lab.promise(a, address(0x10), 1).unwrap();
+        if lowered {
+            // A frontend that the store does not reach goes on by the old ones.
+            lab.configure(&network());
+        }
+        let made = lab.now();
+        while lab.state(address(0x10)) == LeaseState::Active {
+            lab.pass(1);
+        }
+        lab.now().saturating_since(made).as_secs()
+    };
+    assert_eq!(expiry_secs(true), expiry_secs(false));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod leases;
 mod replicas;
 mod reshaping;
 mod reshaping_property;
+mod restore;
 mod scarcity;
 mod sessions;
 mod spreading;

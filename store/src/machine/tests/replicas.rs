@@ -63,7 +63,8 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     match step {
         Step::Open(first, host) => {
             // Host 0 cannot tell where it runs.
-            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16] });
+            let holding = machine.sessions().map(|s| s.epoch.0).max().unwrap_or_default();
+            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16], holding });
             vec![Command::OpenSession { frontend: partner(*first), host }]
         }
         Step::DeclareDown { first, withdraw: false } => {
@@ -166,7 +167,7 @@ proptest! {
         let mut restored: Option<Machine> = None;
         let mut copy = std::collections::BTreeMap::new();
         let mut now = 1000u64;
-        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+        let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
         let mut script = [vec![Command::Found(found)], vec![applying(network())]];
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }

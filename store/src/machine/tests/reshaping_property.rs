@@ -161,7 +161,8 @@ impl Play {
 
     fn read(&mut self, epoch: Epoch) {
         let Some(reader) = self.readers.get_mut(&epoch) else { return };
-        for (index, event) in self.stream.iter().filter(|(index, _)| *index > reader.read) {
+        let read = reader.read;
+        for (index, event) in self.stream.iter().filter(|(index, _)| *index > read) {
             match event {
                 StoreEvent::Network(network) => reader.network = Some(Arc::clone(network)),
                 StoreEvent::Range(r) if r.owner == epoch && !r.closed => {
@@ -243,7 +244,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
         stream: Vec::new(),
         promised: BTreeMap::new(),
     };
-    let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16] };
+    let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
     play.apply(vec![Command::Found(found), applying(network())])?;
     for step in steps {
         match step {

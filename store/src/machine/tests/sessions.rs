@@ -3,13 +3,13 @@
 use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, address};
 use crate::machine::{Command, Outcome, RangeStanding};
 use leasehold_proto::lifetimes::Timing;
-use leasehold_proto::session::{StoreEvent, UpdateRefusal};
+use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::words::{LogIndex, UpdateSeq};
 use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
-fn fo_909_a_batch_sent_again_changes_the_state_once() {
+fn fo_803_fo_909_a_batch_sent_again_changes_the_state_once() {
     let mut lab = Lab::new();
     let a = lab.open("a");
     lab.grant(a, 1);

@@ -8,6 +8,7 @@
 
 mod acts;
 mod leases;
+mod pools;
 mod view;
 
 use super::leader::AdminCommand;
@@ -161,6 +162,7 @@ impl Admin for AdminService {
             leases,
             relationships: view::relationships(&replica),
             incarnation: u32::from(incarnation),
+            grants_held_until_ms: replica.machine.grants_held_until().as_millis(),
         }))
     }
 
@@ -300,6 +302,15 @@ impl Admin for AdminService {
         may_read(&request)?;
         self.read(request.get_ref().stale).await?;
         Ok(Response::new(self.conflicts(request.get_ref().after)))
+    }
+
+    async fn list_pools(
+        &self,
+        request: Request<v1::ListPoolsRequest>,
+    ) -> Result<Response<v1::ListPoolsAnswer>, Status> {
+        may_read(&request)?;
+        self.read(request.get_ref().stale).await?;
+        Ok(Response::new(pools::pools(&lock(&self.replica))))
     }
 
     async fn list_events(

@@ -87,6 +87,7 @@ pub(super) fn frontends(replica: &Replica) -> Vec<v1::FrontendInfo> {
                 declared_down: s.declared_down.is_some(),
                 proven_gone: s.proven_gone.is_some(),
                 ended: s.ended,
+                links_down: if s.current { links_down(replica, &s.frontend) } else { Vec::new() },
             }
         })
         .collect();
@@ -96,6 +97,14 @@ pub(super) fn frontends(replica: &Replica) -> Vec<v1::FrontendInfo> {
         }
     }
     frontends
+}
+
+/// Where a frontend does not serve its clients though it lives, with the reason (RFC 7031 §4.7).
+fn links_down(replica: &Replica, frontend: &FrontendId) -> Vec<String> {
+    let network = replica.machine.network();
+    let name = |link| network.and_then(|n| n.link(link)).map_or_else(|| link.to_string(), |l| l.name.clone());
+    let down = replica.hub.links().filter(|down| down.frontend == *frontend);
+    down.map(|down| format!("{}: {}", name(down.link), down.reason)).collect()
 }
 
 fn millis(span: Duration) -> u64 {

@@ -120,7 +120,12 @@ impl World {
     /// Founds the cluster and applies the configuration: the first entry.
     pub(super) fn found_store(&mut self) {
         let commands = vec![
-            Command::Found(Found { cluster: "sim".to_owned(), incarnation: 1, server_duid_seed: [7; 16] }),
+            Command::Found(Found {
+                cluster: "sim".to_owned(),
+                incarnation: 1,
+                server_duid_seed: [7; 16],
+                restored: None,
+            }),
             Command::ApplyNetwork { expected_version: 0, network: self.plan.network.clone() },
         ];
         let payload = CommandBatch { stamp: ClusterTime::ZERO, commands }.encode().into();

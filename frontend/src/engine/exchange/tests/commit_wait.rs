@@ -85,7 +85,7 @@ fn fo_903_what_the_store_refuses_is_not_sent() {
     let mut lab = waiting();
     assert!(lab.send(Msg::request().na(1, &[])).is_none());
     assert!(decide(&mut lab, Some(UpdateRefusal::NotGranted)).is_empty());
-    assert_eq!(lab.discarded(Discard::SentTooLate), 1);
+    assert_eq!(lab.discarded(Discard::PromiseRefused), 1);
     assert_eq!(lab.engine.status(lab.now).held_replies, 0);
 }
 
