@@ -158,6 +158,7 @@ impl World {
     /// Stability: a client that renews leases in force is not told to stop; what it once declined aside.
     pub(super) fn judge_withdrawn(
         &mut self,
+        slot: usize,
         client: usize,
         ia: (IaKind, u32),
         prefixes: &[Prefix],
@@ -168,7 +169,8 @@ impl World {
         for prefix in prefixes {
             let declined = self.clients[client].declined.contains(prefix);
             let Some(by) = self.oracle.promiser(self.now, holder, *prefix) else { continue };
-            if declined || self.is_unsettled(*prefix) || self.operator.overridden.contains(&by) {
+            let overridden = self.is_overridden(slot) || self.operator.overridden.contains(&by);
+            if declined || overridden || self.is_unsettled(*prefix) {
                 continue;
             }
             let record = self.store.reference.lease(*prefix).map_or_else(
