@@ -59,7 +59,7 @@ pub enum Cause {
     Any,
     /// The relationship has no partner.
     Standalone,
-    /// The store says that the partner is not live.
+    /// The store says that the partner is not live, or it is partner no more.
     PartnerDown,
     /// The store says that the partner does not serve this link (RFC 7031 §4.7).
     PartnerLinkDown,
