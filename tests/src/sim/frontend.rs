@@ -481,7 +481,10 @@ impl World {
         let stopping = self.fronts[slot].stopping;
         for mut message in out {
             if let ToStore::Hello(hello) = &mut message {
-                hello.host = self.plan.host_proofs.then_some(HostProof { holding: self.fronts[slot].life, ..self.fronts[slot].host });
+                hello.host = self
+                    .plan
+                    .host_proofs
+                    .then_some(HostProof { holding: self.fronts[slot].life, ..self.fronts[slot].host });
             }
             if let ToStore::Batch(batch) = &message {
                 let known =
