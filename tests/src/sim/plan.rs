@@ -8,7 +8,6 @@ use super::faults::Fault;
 use super::networks::{Spans, draw_network, frontends};
 use super::odd::Oddity;
 use super::sabotaged::Sabotage;
-use super::world::World;
 use leasehold_proto::sabotage::Mechanism;
 use leasehold_proto::v1;
 use rand::rngs::SmallRng;
