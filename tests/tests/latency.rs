@@ -49,7 +49,6 @@ impl Kind {
 type Window = (Kind, Duration, Duration);
 
 #[test]
-#[expect(clippy::unwrap_used, reason = "a bench that cannot go on fails there")]
 fn fo_106_replies_with_the_store_stopped_and_slow() {
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().map_or(Ok(default), |text| text.parse::<u64>()).unwrap()
