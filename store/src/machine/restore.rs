@@ -97,9 +97,9 @@ impl Machine {
     /// The founding from the rows taken: makes the indexes, and says from when on ranges are granted.
     pub(super) fn end_restoring(&mut self, without_waiting: bool) {
         self.restoring = false;
+        self.grants_held_until = if without_waiting { ClusterTime::ZERO } else { self.old_promises_over() };
         self.rebuild_tables();
         self.rebuild_due();
-        self.grants_held_until = if without_waiting { ClusterTime::ZERO } else { self.old_promises_over() };
         self.touch(RowKey::Cluster);
     }
 

@@ -106,8 +106,7 @@ impl PoolRanges {
     }
 
     fn add(&mut self, slice: u64, fresh: bool, loaded: bool) -> bool {
-        if let Some(place) = self.by_slice.get(&slice) {
-            self.change(*place, |range, _, _| range.suspend(false));
+        if self.by_slice.contains_key(&slice) {
             return false;
         }
         let Some(range) = OwnedRange::new(&self.geometry, self.kind, slice, fresh, loaded) else {
@@ -124,6 +123,13 @@ impl PoolRanges {
         self.owned[place] = Some(range);
         self.by_slice.insert(slice, place);
         true
+    }
+
+    /// Whether a range waits for the load that is to name it.
+    fn suspend(&mut self, slice: u64, suspended: bool) {
+        if let Some(place) = self.by_slice.get(&slice) {
+            self.change(*place, |range, _, _| range.suspend(suspended));
+        }
     }
 
     fn drop_slice(&mut self, slice: u64) {
@@ -224,6 +230,7 @@ impl Ranges {
             for (id, info) in self.infos.range(first..=last) {
                 if info.is_owned_by(me) {
                     ranges.add(id.slice, info.fresh && !reshaped, loaded);
+                    ranges.suspend(id.slice, info.unconfirmed);
                 }
             }
             self.pools.insert(pool.id, ranges);
@@ -258,6 +265,7 @@ impl Ranges {
             return false;
         }
         let new = pool.add(record.range.slice, record.fresh, loaded);
+        pool.suspend(record.range.slice, false);
         if new {
             pool.demand.granted(now);
             self.scanning = true;

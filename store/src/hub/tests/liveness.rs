@@ -70,9 +70,13 @@ fn a_frontend_is_live_only_once_it_says_that_it_serves() {
 }
 
 #[test]
-fn under_a_new_leader_everyone_is_presumed_live_for_twice_the_span() {
+fn under_a_new_leader_everyone_with_a_session_is_presumed_live_for_twice_the_span() {
     let mut w = World::new();
-    assert!(is_live(&w, "fe-a") && is_live(&w, "fe-b"));
+    assert!(!is_live(&w, "fe-a") && !is_live(&w, "fe-b"), "neither ever came");
+    w.open(id(1), "fe-a");
+    w.hub.follow(None);
+    w.lead();
+    assert!(is_live(&w, "fe-a") && !is_live(&w, "fe-b"));
     w.pass(MS(1900));
     assert!(is_live(&w, "fe-a"));
     w.pass(MS(200));

@@ -153,6 +153,7 @@ fn r2_what_a_superseded_session_holds_back_stays_so_when_another_session_is_forg
     let (a, old) = (lab.open("a"), lab.open("b"));
     lab.grant(a, 1);
     lab.promise(a, address(0x10), 1).unwrap();
+    lab.acknowledge(old);
     let b = lab.open("b");
     let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
     release.base_version = lab.index();
