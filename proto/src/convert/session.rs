@@ -84,7 +84,7 @@ impl From<&ToStore> for v1::FrontendMessage {
 
 impl From<&HostProof> for v1::HostProof {
     fn from(proof: &HostProof) -> Self {
-        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec() }
+        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec(), holding: proof.holding }
     }
 }
 
@@ -95,6 +95,7 @@ impl TryFrom<&v1::HostProof> for HostProof {
         Ok(Self {
             boot_id: address(&raw.boot_id, "boot_id")?.to_be_bytes(),
             lock_id: address(&raw.lock_id, "lock_id")?.to_be_bytes(),
+            holding: raw.holding,
         })
     }
 }
@@ -399,5 +400,34 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
                 index: LogIndex(l.index),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    fn hello(protocol_version: u32) -> v1::FrontendMessage {
+        let hello = v1::Hello { protocol_version, frontend: "fe-a".into(), ..Default::default() };
+        v1::FrontendMessage { body: Some(frontend_message::Body::Hello(hello)) }
+    }
+
+    /// What a newer partner adds is passed over; what it means otherwise than we do is refused, never misread.
+    #[test]
+    fn fo_110_unknown_fields_are_passed_over_and_unknown_kinds_and_versions_refused() {
+        let mut bytes = hello(PROTOCOL_VERSION).encode_to_vec();
+        // Field 1000, a varint.
+        bytes.extend([0xc0, 0x3e, 0x07]);
+        let read = v1::FrontendMessage::decode(&bytes[..]).unwrap();
+        assert!(matches!(ToStore::try_from(&read), Ok(ToStore::Hello(_))));
+        // A kind of message that only a newer program knows.
+        let unknown = v1::FrontendMessage::decode(&[0xc2, 0x3e, 0x00][..]).unwrap();
+        assert!(matches!(ToStore::try_from(&unknown), Err(ConvertError::Missing(_))));
+        let newer = ToStore::try_from(&hello(PROTOCOL_VERSION + 1)).unwrap_err();
+        assert_eq!(newer, ConvertError::Unknown("protocol_version", i64::from(PROTOCOL_VERSION + 1)));
+        // And of numbers that are not known yet: an update of a new kind is no promise.
+        let update = v1::LeaseUpdate { kind: 99, ..Default::default() };
+        assert!(LeaseUpdate::try_from(&update).is_err());
     }
 }

@@ -11,7 +11,7 @@ use leasehold_store::service::{Running, StartError, StopReason, StoreProcess, St
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fo_301_everyone_does_only_what_the_certificate_allows() {
+async fn fo_301_fo_305_everyone_does_only_what_the_certificate_allows() {
     let cluster = Cluster::start(Some(Authority::new())).await;
     cluster.apply_network(network()).await;
     let leader = cluster.leader().await;

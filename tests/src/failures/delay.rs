@@ -114,8 +114,7 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, (delay_ms, car
     let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(PIECES_MAX);
     let read = async move {
         let mut buffer = vec![0; PIECE_LEN];
-        loop {
-            let Ok(length @ 1..) = from.read(&mut buffer).await else { break };
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
             let due = Instant::now() + Duration::from_millis(delay_ms.load(Ordering::Relaxed));
             let piece = buffer.get(..length).unwrap_or_default().to_vec();
             if sender.send((due, piece)).await.is_err() {

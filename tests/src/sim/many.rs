@@ -15,7 +15,7 @@ pub fn run_all(
     first: u64,
     plan: impl Fn(u64) -> Plan + Sync,
     more: impl Fn(u64) -> bool + Sync,
-) -> (Report, Vec<Box<Failure>>) {
+) -> (Report, Vec<Failure>) {
     run_each(first, plan, more, |_| ())
 }
 
@@ -24,7 +24,7 @@ fn run_each(
     plan: impl Fn(u64) -> Plan + Sync,
     more: impl Fn(u64) -> bool + Sync,
     found: impl Fn(&Failure) + Sync,
-) -> (Report, Vec<Box<Failure>>) {
+) -> (Report, Vec<Failure>) {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(first);
     let is_over = AtomicBool::new(false);
@@ -44,7 +44,7 @@ fn run_each(
                         Ok(report) => all.0.add(&report),
                         Err(failure) => {
                             found(&failure);
-                            all.1.push(failure);
+                            all.1.push(*failure);
                         }
                     }
                 }
@@ -60,7 +60,7 @@ fn run_each(
 ///
 /// # Panics
 /// When a run panics.
-pub fn first_failure(seeds: u64, plan: impl Fn(u64) -> Plan + Sync) -> Option<Box<Failure>> {
+pub fn first_failure(seeds: u64, plan: impl Fn(u64) -> Plan + Sync) -> Option<Failure> {
     let enough = AtomicU64::new(seeds);
     let checked = |seed: u64| {
         // Whatever the threads' order, every seed below the first that fails is run.

@@ -8,7 +8,6 @@ use super::faults::Fault;
 use super::networks::{Spans, draw_network, frontends};
 use super::odd::Oddity;
 use super::sabotaged::Sabotage;
-use super::world::World;
 use leasehold_proto::sabotage::Mechanism;
 use leasehold_proto::v1;
 use rand::rngs::SmallRng;
@@ -85,8 +84,6 @@ pub(super) enum Step {
     Break(Fault),
     /// It is mended.
     Mend(Fault),
-    /// Something must be so, or the run fails with these words.
-    Expect(&'static str, fn(&World) -> bool),
 }
 
 /// One run.
@@ -125,6 +122,8 @@ pub struct Plan {
     pub(super) all_can_be_content: bool,
     /// A client that renews is answered in time by somebody, whatever breaks in this plan.
     pub(super) never_silent: bool,
+    /// That there is room for each is so even if a frontend says that it has none.
+    pub(super) room_is_certain: bool,
     /// What was written by hand, by time.
     pub(super) script: Vec<(Nanos, Step)>,
 }
@@ -153,6 +152,7 @@ impl Plan {
             sabotage,
             off: None,
             never_silent: false,
+            room_is_certain: false,
             network: draw_network(&mut rng, flavour, &spans, &clients),
             frontends: frontends(flavour),
             nodes: [3, 3, 5][rng.random_range(0..3)],

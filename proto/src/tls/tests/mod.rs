@@ -173,7 +173,7 @@ async fn fo_301_another_authority_of_the_same_name_is_refused() {
 }
 
 #[tokio::test]
-async fn fo_301_a_revoked_certificate_is_refused_though_the_list_is_stale() {
+async fn fo_301_fo_303_a_revoked_certificate_is_refused_though_the_list_is_stale() {
     let mut authority = Authority::new();
     let server = serve_store(&mut authority).await;
     let admin = authority.issue("berlin", Role::Admin, "ada");
@@ -216,7 +216,7 @@ impl ResolvesClientCert for NoCertificate {
 }
 
 #[tokio::test]
-async fn fo_302_a_client_without_a_certificate_is_refused() {
+async fn fo_109_fo_302_a_client_without_a_certificate_is_refused() {
     let mut authority = Authority::new();
     let server = serve_store(&mut authority).await;
     let admin = authority.issue("berlin", Role::Admin, "ada").files;
@@ -342,7 +342,7 @@ async fn fo_304_one_identity_cannot_take_all_connections() {
 }
 
 #[tokio::test]
-async fn plain_text_works_on_loopback_only() {
+async fn fo_306_plain_text_works_on_loopback_only() {
     let server = serve(&Security::InsecureLoopback, Limits::default()).await;
     let plain = channel(&server.address.to_string(), &Security::InsecureLoopback, berlin()).unwrap();
     assert_eq!(call(&plain).await.unwrap(), "nobody");

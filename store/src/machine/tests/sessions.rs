@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
-fn fo_909_a_batch_sent_again_changes_the_state_once() {
+fn fo_803_fo_909_a_batch_sent_again_changes_the_state_once() {
     let mut lab = Lab::new();
     let a = lab.open("a");
     lab.grant(a, 1);

@@ -52,26 +52,23 @@ fn fo_910_decision_table() {
                     decide(&claim)
                 };
                 let early = [judge(true, 500, false), judge(false, 500, false)];
-                let answering = early.iter().filter(|answer| **answer != Answer::Park).count();
-                if of_a.is_live || of_b.is_live {
-                    assert_eq!(answering, 1, "{of_a:?} {of_b:?} {offered:?}: {early:?}");
-                } else {
-                    assert_eq!(answering, 2, "neither can tell whether the other is there");
-                }
-                let by_a = early[0] != Answer::Park;
+                let by = early.map(|answer| answer != Answer::Park);
+                // Of the two, the one that gets the message while the other does not.
+                let reached = match (of_a.hears_relay, of_b.hears_relay) {
+                    (a, b) if a != b => Some(a),
+                    _ if of_a.is_link_up != of_b.is_link_up => Some(of_a.is_link_up),
+                    _ => None,
+                };
                 match (of_a.is_live, of_b.is_live) {
-                    (true, false) => assert!(by_a),
-                    (false, true) => assert!(!by_a),
-                    _ if of_a.hears_relay != of_b.hears_relay => {
-                        assert!(!of_a.is_live || by_a == of_a.hears_relay, "the one that hears the relay");
-                    }
-                    _ if of_a.is_link_up != of_b.is_link_up => {
-                        assert!(!of_a.is_live || by_a == of_a.is_link_up, "the one that serves the link");
-                    }
                     (true, true) => {
-                        assert_eq!(by_a, offered.unwrap_or(true), "both alike: as in the normal case");
+                        let by_a = reached.or(offered).unwrap_or(true);
+                        assert_eq!(by, [by_a, !by_a], "{of_a:?} {of_b:?} {offered:?}");
                     }
-                    (false, false) => {}
+                    (true, false) => assert_eq!(by, [true, reached == Some(false)], "{of_a:?} {of_b:?}"),
+                    (false, true) => assert_eq!(by, [reached == Some(true), true], "{of_a:?} {of_b:?}"),
+                    (false, false) => {
+                        assert_eq!(by, [true; 2], "neither can tell whether the other is there")
+                    }
                 }
                 for me_is_a in [true, false] {
                     assert_ne!(judge(me_is_a, 501, false), Answer::Park);
