@@ -184,6 +184,29 @@ fn a_pool_moved_to_another_relationship_hands_over_by_r2_and_r4() {
 }
 
 #[test]
+fn a_release_that_names_the_new_pool_ends_a_lease_of_the_old_one_among_its_own_partners() {
+    let mut lab = Lab::new();
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    lab.acknowledge(b);
+    lab.grant(a, 1);
+    lab.promise(a, address(0x10), 1).unwrap();
+    let mut renamed = network();
+    renamed.relationships[0].name = "ac".into();
+    renamed.relationships[0].secondary = "c".into();
+    lab.configure(&renamed);
+    let c = lab.open("c");
+    let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
+    release.base_version = lab.lease(address(0x10)).version;
+    assert_eq!(lab.tell(c, release.clone()).unwrap_err(), UpdateRefusal::NotGranted);
+    lab.tell(a, release).unwrap();
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released);
+    lab.acknowledge(a);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released, "its other partner has not read so");
+    lab.acknowledge(b);
+    assert!(lab.machine.lease(address(0x10)).is_none());
+}
+
+#[test]
 fn a_pool_cut_to_another_length_drops_free_records_before_it_grants() {
     let delegating = |length: u32| {
         let mut network = network();
