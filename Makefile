@@ -4,11 +4,16 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/leasehold/target
 LEASEHOLD := $(CARGO_TARGET_DIR)/release/leasehold
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+SOAK_SECS ?= 600
+SOAK_SEEDS ?=
+SABOTAGE := --release --locked --workspace --features leasehold-tests/sabotage --test sabotage
 
-.PHONY: help setup build demo test lint bench clean
+.PHONY: help setup build demo test soak sabotage lint bench clean
 help:
 	@echo "make demo    a cluster on loopback: leases, failures, a verdict (DEMO_ARGS=--keep leaves it running)"
 	@echo "make test    everything that CI runs"
+	@echo "make soak    the simulation for SOAK_SECS seconds (600) or SOAK_SEEDS seeds: seeds a second, coverage"
+	@echo "make sabotage  each mechanism of the rules switched off: the simulation must find what goes wrong"
 	@echo "make build   the leasehold command, in $(LEASEHOLD)"
 	@echo "make lint    rustfmt, clippy, cargo-deny, source checks"
 	@echo "make bench   packet path, state machine, a whole cluster under load, Replies with the store away"
@@ -26,10 +31,18 @@ test:
 	@scripts/setup.sh test
 	@scripts/test.sh
 
+soak: setup
+	LEASEHOLD_SOAK_SECS=$(if $(SOAK_SEEDS),,$(SOAK_SECS)) LEASEHOLD_SOAK_SEEDS=$(SOAK_SEEDS) \
+		cargo test --release --locked --workspace --test soak -- --nocapture
+
+sabotage: setup
+	cargo test $(SABOTAGE) -- --nocapture --test-threads=1
+
 lint:
 	scripts/check-source.sh
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy $(SABOTAGE) -- -D warnings
 	scripts/deny.sh
 
 bench: build

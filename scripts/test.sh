@@ -30,15 +30,20 @@ step "source" scripts/check-source.sh
 step "requirements" scripts/fo-table.sh check
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+# The rules can be switched off only in a build of its own, never in the program: Cargo.toml of leasehold-tests says why.
+sabotage=(--workspace --features leasehold-tests/sabotage --test sabotage)
+step "clippy of sabotage" cargo clippy --release --locked "${sabotage[@]}" -- -D warnings
 step "deny" scripts/deny.sh
 # Everything is compiled before anything is run, so that the times below are of tests. The program itself is built apart:
 # cargo's tests build it only for the package that it belongs to, and the process tests are in another.
 compile() {
     cargo build --release --locked --workspace --bins &&
-        cargo test --release --locked --workspace --lib --bins --tests --no-run
+        cargo test --release --locked --workspace --lib --bins --tests --no-run &&
+        cargo test --release --locked "${sabotage[@]}" --no-run
 }
 if step "build" compile; then
     step "unit" run_tests unit --workspace --lib --bins
+    step "sabotage" run_tests sabotage "${sabotage[@]}" -- --nocapture --test-threads=1
     for kind in simulation model failover contract service process interop failures; do
         mapfile -t targets < <(scripts/test-targets.sh "$kind")
         [ "${#targets[@]}" -eq 0 ] || step "$kind" run_tests "$kind" --workspace "${targets[@]}" -- --nocapture --test-threads=1

@@ -40,6 +40,16 @@ impl Timing {
         fixed.saturating_add(self.drift(judged))
     }
 
+    /// Each allowance the larger of the two.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self {
+            rho_ppm: self.rho_ppm.max(other.rho_ppm),
+            flight_ms: self.flight_ms.max(other.flight_ms),
+            send_ms: self.send_ms.max(other.send_ms),
+        }
+    }
+
     /// rho d, rounded up to a millisecond.
     #[must_use]
     pub fn drift(&self, span: Duration) -> Duration {

@@ -46,13 +46,15 @@ pub struct Hello {
 }
 
 /// Which boot of which host a frontend's process runs on, and the exclusive lock that it holds there (R6). The lock is
-/// held for the life of the process: whoever shows the same two later proves the earlier process gone.
+/// held for the life of the process: whoever shows the same with a higher `holding` proves the earlier process gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostProof {
     /// The kernel's random name of this boot.
     pub boot_id: [u8; 16],
     /// Random, written into the lock file when that was made.
     pub lock_id: [u8; 16],
+    /// Grows each time that the lock is taken: tells an earlier process from this one, and from a late word of its own.
+    pub holding: u64,
 }
 
 /// One numbered batch. Taken once, in order.

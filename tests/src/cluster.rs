@@ -1,12 +1,15 @@
 //! A cluster of real processes on loopback, as the process tests use it: ordinary network, clients behind a relay.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use leasehold::load::Plan;
 use leasehold::load::client::Behaviour;
+use leasehold::load::{Outcome, Plan, Run};
 use leasehold::local::{LocalCluster, Options};
+use leasehold_proto::lease::{Lease, LeaseState};
+use leasehold_proto::words::Prefix;
 
 /// The relay's address on the clients' link.
 pub const LINK_ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1);
@@ -132,4 +135,44 @@ pub fn newcomers(cluster: &LocalCluster, per_second: u32, duration: Duration) ->
         seed: 2,
         ..Plan::relayed(servers(cluster), LINK_ADDRESS, per_second.saturating_mul(seconds))
     }
+}
+
+/// The active leases that are committed, with the octets of their clients' DUIDs.
+///
+/// # Panics
+/// When the store does not list them, or lists what cannot be read.
+#[must_use]
+pub fn active(cluster: &mut LocalCluster) -> BTreeMap<Prefix, Vec<u8>> {
+    let listing = cluster.leases().expect("a list of leases");
+    listing
+        .iter()
+        .map(|info| Lease::try_from(info.lease.as_ref().expect("a lease")).expect("a lease of this release"))
+        .filter(|lease| lease.state == LeaseState::Active)
+        .map(|lease| (lease.prefix, lease.binding.duid.as_bytes().to_vec()))
+        .collect()
+}
+
+/// Waits until a run has gone on for so many milliseconds, or is over.
+pub fn pause(run: &Run, until_ms: u64) {
+    while run.snapshot().elapsed_ms < until_ms && !run.is_finished() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Everything that clients hold must be theirs in the store, once its lazy updates have arrived.
+///
+/// # Panics
+/// When it is not within 20 s.
+pub fn expect_all_committed(cluster: &mut LocalCluster, outcomes: &[&Outcome]) {
+    cluster
+        .wait_until("all promises in the store", Duration::from_secs(20), |cluster| {
+            let active = active(cluster);
+            let missing = outcomes
+                .iter()
+                .flat_map(|o| &o.held)
+                .filter(|held| active.get(&held.prefix) != Some(&held.duid))
+                .count();
+            if missing == 0 { Ok(Some(())) } else { Err(format!("{missing} leases are missing")) }
+        })
+        .expect("all promises in the store");
 }

@@ -57,7 +57,7 @@ fn other_than(nodes: &[Node]) -> Result<Node> {
 
 #[test]
 fn fo_107_kill_9_of_the_serving_frontend() {
-    let failure = failure("fo_107_kill_9_of_the_serving_frontend", "frontend, kill -9", 12, 6);
+    let failure = failure("fo_107_kill_9_of_the_serving_frontend", "frontend, kill -9", 2, 2);
     run(&failure, |site| {
         let killed = now()?;
         site.cluster.kill_node(SERVING)?;
@@ -76,7 +76,7 @@ fn partner_answered(site: &Site<'_>, since: Duration) -> Result<String> {
 
 #[test]
 fn fo_913_clean_restart_of_the_serving_frontend() {
-    let failure = failure("fo_913_clean_restart_of_the_serving_frontend", "frontend, clean restart", 12, 6);
+    let failure = failure("fo_913_clean_restart_of_the_serving_frontend", "frontend, clean restart", 3, 3);
     run(&failure, |site| {
         let status = site.cluster.stop_node(SERVING)?;
         ensure!(status.success(), "a clean stop ends with {status}");
@@ -90,7 +90,7 @@ fn fo_913_clean_restart_of_the_serving_frontend() {
 #[test]
 fn fo_107_the_serving_frontend_crashes_again_and_again() {
     let failure =
-        failure("fo_107_the_serving_frontend_crashes_again_and_again", "frontend, crash loop", 14, 8);
+        failure("fo_107_the_serving_frontend_crashes_again_and_again", "frontend, crash loop", 5, 5);
     run(&failure, |site| {
         for _ in 0..5 {
             site.cluster.kill_node(SERVING)?;
@@ -111,7 +111,7 @@ fn fo_107_the_serving_frontend_crashes_again_and_again() {
 
 #[test]
 fn fo_107_power_cut_of_the_serving_frontend() {
-    let failure = failure("fo_107_power_cut_of_the_serving_frontend", "frontend, power cut", 12, 10);
+    let failure = failure("fo_107_power_cut_of_the_serving_frontend", "frontend, power cut", 10, 10);
     run(&failure, |site| {
         let cut = now()?;
         // Its peers hear nothing any more, not even that connections are over.
@@ -125,11 +125,12 @@ fn fo_107_power_cut_of_the_serving_frontend() {
 #[test]
 fn fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network() {
     let test = "fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network";
-    run(&failure(test, "client network of a frontend, no carrier", 13, 10), |site| {
+    run(&failure(test, "client network of a frontend, no carrier", 10, 10), |site| {
         let cut = now()?;
         site.lab.carrier(SERVING, "eth0", false)?;
-        site.go_on(RENEWED_AGAIN);
+        site.go_on(LASTING);
         site.lab.carrier(SERVING, "eth0", true)?;
+        site.go_on(LASTING);
         partner_answered(site, cut)
     });
 }
@@ -137,11 +138,12 @@ fn fo_104_the_serving_frontend_loses_the_carrier_of_its_client_network() {
 #[test]
 fn fo_104_the_client_network_of_the_serving_frontend_is_cut_silently() {
     let test = "fo_104_the_client_network_of_the_serving_frontend_is_cut_silently";
-    run(&failure(test, "client network of a frontend, silent cut", 13, 10), |site| {
+    run(&failure(test, "client network of a frontend, silent cut", 10, 10), |site| {
         let cut = now()?;
         site.lab.cut(SERVING, "eth0")?;
-        site.go_on(RENEWED_AGAIN);
+        site.go_on(LASTING);
         site.lab.heal(SERVING)?;
+        site.go_on(LASTING);
         partner_answered(site, cut)
     });
 }
@@ -149,7 +151,7 @@ fn fo_104_the_client_network_of_the_serving_frontend_is_cut_silently() {
 #[test]
 fn fo_905_a_frontend_stopped_past_its_autonomy_promises_nothing_when_it_wakes() {
     let test = "fo_905_a_frontend_stopped_past_its_autonomy_promises_nothing_when_it_wakes";
-    let failure = failure(test, "frontend, SIGSTOP past autonomy (6 s), SIGCONT", 12, 10);
+    let failure = failure(test, "frontend, SIGSTOP past autonomy (6 s), SIGCONT", 10, 10);
     let short = |_: &Lab| Ok(Setup { autonomy: Some("6s"), ..setup() });
     let happen = |site: &mut Site<'_>| {
         site.cluster.signal(SERVING, Signal::SIGSTOP)?;
@@ -188,7 +190,7 @@ fn ranges_of(site: &Site<'_>, frontend: &str) -> Result<Vec<(Ipv6Addr, Ipv6Addr)
 #[test]
 fn fo_904_the_serving_frontend_is_cut_off_from_the_store() {
     let test = "fo_904_the_serving_frontend_is_cut_off_from_the_store";
-    run(&failure(test, "one frontend cut off from the store", 12, 6), |site| {
+    run(&failure(test, "one frontend cut off from the store", 5, 6), |site| {
         site.lab.cut(SERVING, "eth1")?;
         site.go_on(LASTING);
         site.lab.heal(SERVING)?;
@@ -225,7 +227,7 @@ fn new_leases_during(site: &Site<'_>, span: Duration) -> Result<String> {
 #[test]
 fn fo_108_a_mixed_partition_splits_frontends_store_and_clients() {
     let test = "fo_108_a_mixed_partition_splits_frontends_store_and_clients";
-    run(&failure(test, "mixed partition: a frontend with a store minority, clients split", 12, 6), |site| {
+    run(&failure(test, "mixed partition: a frontend with a store minority, clients split", 5, 6), |site| {
         let leader = site.cluster.leader()?;
         let visible = other_than(&[leader])?;
         let mut hidden = Vec::new();

@@ -145,9 +145,12 @@ fn report(site: &Site<'_>, windows: &[Window], wanted: Wanted, what: &str) -> Re
             Kind::StoreStopped | Kind::SlowStore => ", NOT within 25 %",
             _ => "",
         };
+        let each = kinds.get(kind).map(Vec::as_slice).unwrap_or_default();
+        let each: Vec<_> = each.iter().map(|(_, p99)| p99.as_micros().to_string()).collect();
         println!(
-            "  {:<30} {count:>6} Replies, p50 {p50:>6.0} us (x {ratio50:.2}), p99 {p99:>6.0} us (x {ratio99:.2}){goal}",
-            kind.name()
+            "  {:<30} {count:>6} Replies, p50 {p50:>6.0} us (x {ratio50:.2}), p99 {p99:>6.0} us (x {ratio99:.2}){goal}; p99 of each: {}",
+            kind.name(),
+            each.join(" ")
         );
     }
     Ok(())

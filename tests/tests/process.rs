@@ -4,48 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
 use leasehold::load::{Outcome, Run};
 use leasehold::local::LocalCluster;
-use leasehold_proto::lease::{Lease, LeaseState};
 use leasehold_proto::words::Prefix;
-use leasehold_tests::cluster::{binary, configure, lay_out, newcomers, renewing, serving};
-
-type Active = BTreeMap<Prefix, Vec<u8>>;
-
-fn active(cluster: &mut LocalCluster) -> Active {
-    let listing = cluster.leases().unwrap();
-    listing
-        .iter()
-        .map(|info| Lease::try_from(info.lease.as_ref().unwrap()).unwrap())
-        .filter(|lease| lease.state == LeaseState::Active)
-        .map(|lease| (lease.prefix, lease.binding.duid.as_bytes().to_vec()))
-        .collect()
-}
-
-fn pause(run: &Run, until_ms: u64) {
-    while run.snapshot().elapsed_ms < until_ms && !run.is_finished() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Everything that clients hold must be theirs in the store, once its lazy updates have arrived.
-fn expect_all_committed(cluster: &mut LocalCluster, outcomes: &[&Outcome]) {
-    cluster
-        .wait_until("all promises in the store", Duration::from_secs(20), |cluster| {
-            let active = active(cluster);
-            let missing = outcomes
-                .iter()
-                .flat_map(|o| &o.held)
-                .filter(|held| active.get(&held.prefix) != Some(&held.duid))
-                .count();
-            if missing == 0 { Ok(Some(())) } else { Err(format!("{missing} leases are missing")) }
-        })
-        .unwrap();
-}
+use leasehold_tests::cluster::{
+    active, binary, configure, expect_all_committed, lay_out, newcomers, pause, renewing, serving,
+};
 
 fn expect_clean(what: &str, outcome: &Outcome) {
     let report = &outcome.report;

@@ -1,85 +1,75 @@
 //! Each mechanism of the rules R1 to R9 switched off in turn: the simulation finds what then goes wrong, in a bounded
-//! number of seeds, as a violation that a client would see: of safety (an address with two owners) or of stability (a
-//! client that keeps renewing loses its lease, or gets none where there is room).
+//! number of seeds, as something that clients see: a violation of safety (an address with two owners) or of stability
+//! (a client that keeps renewing is told to stop, or loses its lease). With everything on, the same runs hold.
 //!
-//! A build of its own, so that the product never carries the switches: `make sabotage`.
+//! Not shown here, since no run found them in 60 to 130 seeds: one order of updates and acknowledgements (a batch takes
+//! all that waits, so an acknowledgement can overtake an update only past 1024 of them), batches taken once (an update
+//! that is taken again merges with itself), what was acknowledged belonging to one holding, the share for sending, the
+//! fencing of late updates, the conditions of adoption, and the release of what a client does not use.
+//!
+//! A build of its own, so that the program never carries the switches: `make sabotage`.
 
 use leasehold_proto::sabotage::Mechanism;
-use leasehold_tests::sim::{Failure, Flavour, Kind, Operator, Plan, Sabotage, first_failure};
+use leasehold_tests::sim::{Flavour, Operator, Plan, Sabotage, first_failure};
 
-/// How a mechanism is put to the test.
-struct Case {
-    mechanism: Mechanism,
-    plan: fn(u64) -> Plan,
-    seeds: u64,
-}
+/// Seeds among which a mechanism that is off must be found.
+const SEEDS: u64 = 300;
+/// Seeds of each kind of run that must hold with everything on.
+const SOUND: u64 = 30;
 
+/// More clients than addresses: what is freed too early is given to somebody at once.
 fn scarce(seed: u64) -> Plan {
     Plan::of(seed, Flavour::Scarce, Sabotage::None).with_operator(Operator::Quiet)
 }
 
-fn drawn(seed: u64) -> Plan {
-    Plan::draw(seed)
-}
-
-fn any(seed: u64) -> Plan {
-    Plan::of(seed, Flavour::Any, Sabotage::None).with_operator(Operator::Quiet)
-}
-
+/// A frontend that tells the store of leases in its partner's ranges.
 fn rogue(seed: u64) -> Plan {
     Plan::of(seed, Flavour::Scarce, Sabotage::RogueUpdates)
 }
 
-const ALL: [Mechanism; 22] = [
-    Mechanism::OneOrder,
-    Mechanism::Idempotence,
-    Mechanism::ExclusiveRanges,
-    Mechanism::StoreFence,
-    Mechanism::Watermarks,
-    Mechanism::RecordVersions,
-    Mechanism::MaxMerge,
-    Mechanism::AcknowledgedPerHolding,
-    Mechanism::Lead,
-    Mechanism::AutonomyDeadline,
-    Mechanism::DeadlineFromBefore,
-    Mechanism::SendShare,
-    Mechanism::Guard,
-    Mechanism::NoExtensionPastDeadline,
-    Mechanism::LateUpdates,
-    Mechanism::PartnerRenewal,
-    Mechanism::ClosedRanges,
-    Mechanism::BornLater,
-    Mechanism::AdoptionConditions,
-    Mechanism::Adoption,
-    Mechanism::CommittedFirstStays,
-    Mechanism::UnusedReleased,
+type Case = (Mechanism, &'static str, fn(u64) -> Plan);
+
+/// Which rule each belongs to, and in which runs it is put to the test.
+const CASES: [Case; 15] = [
+    (Mechanism::ExclusiveRanges, "R1", scarce),
+    (Mechanism::StoreFence, "R1", rogue),
+    (Mechanism::Watermarks, "R2", scarce),
+    (Mechanism::RecordVersions, "R2", scarce),
+    (Mechanism::MaxMerge, "R2", scarce),
+    (Mechanism::Lead, "R3", scarce),
+    (Mechanism::AutonomyDeadline, "R4", scarce),
+    (Mechanism::DeadlineFromBefore, "R4", scarce),
+    (Mechanism::Guard, "R4", scarce),
+    (Mechanism::NoExtensionPastDeadline, "R4", scarce),
+    (Mechanism::PartnerRenewal, "R5", Plan::partner_dies),
+    (Mechanism::ClosedRanges, "R6", scarce),
+    (Mechanism::BornLater, "R6", scarce),
+    (Mechanism::Adoption, "R7", Plan::partner_dies),
+    (Mechanism::CommittedFirstStays, "R8", rogue),
 ];
 
 #[test]
-fn explore() {
-    let seeds: u64 = std::env::var("SEEDS").map_or(100, |s| s.parse().unwrap());
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let plan: fn(u64) -> Plan = match std::env::var("PLAN").as_deref() {
-        Ok("any") => any,
-        Ok("rogue") => rogue,
-        Ok("drawn") => drawn,
-        _ => scarce,
-    };
-    for mechanism in ALL {
-        if !only.is_empty() && !only.split(',').any(|o| o == format!("{mechanism:?}")) {
-            continue;
+fn each_mechanism_that_is_switched_off_is_found() {
+    let mut missed = Vec::new();
+    println!("{:<26} {:<5} {:>6} {:<10} what a client saw", "mechanism", "rule", "seeds", "violated");
+    for (mechanism, rule, plan) in CASES {
+        match first_failure(SEEDS, |seed| plan(seed).without(mechanism)) {
+            Some(found) => {
+                let (seeds, kind) = (found.seed + 1, format!("{:?}", found.kind));
+                let name = format!("{mechanism:?}");
+                println!("{name:<26} {rule:<5} {seeds:>6} {kind:<10} {}", found.violation);
+            }
+            None => missed.push(mechanism),
         }
-        let began = std::time::Instant::now();
-        let found = first_failure(seeds, |seed| plan(seed).without(mechanism));
-        match found {
-            Some(f) => println!(
-                "{mechanism:?}: seed {} {:?} {} ({:?})",
-                f.seed,
-                f.kind,
-                f.violation,
-                began.elapsed()
-            ),
-            None => println!("{mechanism:?}: nothing in {seeds} ({:?})", began.elapsed()),
+    }
+    assert!(missed.is_empty(), "not found in {SEEDS} seeds: {missed:?}");
+}
+
+#[test]
+fn with_every_mechanism_on_the_same_runs_hold() {
+    for plan in [scarce, rogue, Plan::partner_dies] {
+        if let Some(failure) = first_failure(SOUND, plan) {
+            panic!("{failure}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `LEASEHOLD_SIM_SEED=n` runs one seed and prints its trace if it fails; `LEASEHOLD_SIM_SEEDS=n` runs so many.
 
-use leasehold_tests::sim::{Flavour, Plan, Report, Sabotage, run, run_all};
+use leasehold_tests::sim::{Flavour, Plan, Sabotage, run, run_all};
 
 /// Seeds run when nothing else is asked for: about a minute on two idle cores.
 const SEEDS: u64 = 420;

@@ -331,7 +331,7 @@ async fn act(
         Action::Network(NetworkAction::Show) => show_network(command, access).await,
         Action::Network(NetworkAction::Apply { dry_run, expected_version, .. }) => {
             let request = v1::ApplyNetworkRequest {
-                network: file.map(|file| file.to_wire().clone()),
+                network: file.map(|file| file.to_wire()),
                 expected_version: *expected_version,
                 dry_run: *dry_run,
             };

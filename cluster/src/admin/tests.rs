@@ -266,7 +266,7 @@ async fn apply_finds_the_leader_past_a_dead_node_and_show_prints_the_file() {
     assert_eq!(said, "Network version 3 is in force.");
     let request = applied.lock().unwrap()[0].clone();
     assert_eq!((request.expected_version, request.dry_run), (2, false));
-    assert_eq!(request.network.as_ref(), Some(file.to_wire()));
+    assert_eq!(request.network.as_ref(), Some(&file.to_wire()));
     let shown = admin(&["--store", &leader, "network", "show"], None).await.unwrap();
     assert_eq!(shown, crate::config::network_toml(&file.network).unwrap());
     let json = admin(&["--store", &leader, "--output", "json", "network", "show"], None).await.unwrap();

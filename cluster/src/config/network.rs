@@ -23,6 +23,8 @@ use super::span::{parse_lifetime, parse_span};
 pub struct NetworkConfig {
     /// The checked form, defaults filled in; never applied, so nothing in it has a number of its own.
     pub network: Network,
+    /// The number of shards is not written: the one in force stays, and the default is for the first time only.
+    leaves_shards: bool,
 }
 
 impl NetworkConfig {
@@ -50,13 +52,17 @@ impl NetworkConfig {
             form.read(Table::root(document, &problems));
             form.check(&problems)
         });
-        problems.finish(network.map(|network| Self { network }))
+        problems.finish(network.map(|(network, leaves_shards)| Self { network, leaves_shards }))
     }
 
     /// For the store.
     #[must_use]
-    pub fn to_wire(&self) -> &v1::Network {
-        self.network.to_wire()
+    pub fn to_wire(&self) -> v1::Network {
+        let mut wire = self.network.to_wire().clone();
+        if let Some(auto) = wire.auto.as_mut().filter(|_| self.leaves_shards) {
+            auto.shards = 0;
+        }
+        wire
     }
 }
 
@@ -310,14 +316,16 @@ impl Form {
         name.map(|name| name.value).unwrap_or_default()
     }
 
-    /// Fills defaults in, checks the rules, and puts complaints where they belong in the file.
-    fn check(mut self, problems: &Problems<'_>) -> Option<Network> {
+    /// Fills defaults in, checks the rules, and puts complaints where they belong in the file. With it: whether the
+    /// number of shards was left out.
+    fn check(mut self, problems: &Problems<'_>) -> Option<(Network, bool)> {
         if self.incomplete {
             return None;
         }
+        let leaves_shards = self.wire.auto.as_ref().is_some_and(|auto| auto.shards == 0);
         fill_defaults(&mut self.wire);
         match Network::from_wire(&self.wire) {
-            Ok(network) => Some(network),
+            Ok(network) => Some((network, leaves_shards)),
             Err(errors) => {
                 for error in errors {
                     self.complain(problems, &error);

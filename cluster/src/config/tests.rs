@@ -398,7 +398,17 @@ fn relationships_left_to_the_store_read_back_as_written() {
     let expected = "[auto]\nfrontends = [\"fe-a\", \"fe-b\", \"fe-c\"]\nshards = 8\nbuckets = \"hot-standby\"\n\
                     answering = \"buckets\"\ntakeover_after = \"500ms\"\n";
     assert!(text.ends_with(expected), "{text}");
-    assert_eq!(NetworkConfig::from_text(Path::new("net.toml"), &text).unwrap(), config);
+    assert_eq!(NetworkConfig::from_text(Path::new("net.toml"), &text).unwrap().network, config.network);
+}
+
+#[test]
+fn a_number_of_shards_that_is_not_written_is_left_to_what_is_in_force() {
+    let shards = |text: &str| {
+        let config = NetworkConfig::from_text(Path::new("net.toml"), text).unwrap();
+        config.to_wire().auto.unwrap().shards
+    };
+    assert_eq!(shards(LEFT_TO_STORE), 0);
+    assert_eq!(shards(&format!("{LEFT_TO_STORE}shards = 4\n")), 4);
 }
 
 #[test]

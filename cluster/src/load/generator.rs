@@ -5,7 +5,8 @@
 //! `in_flight` clients wait for answers; each client has one entry in the timer heap; nothing grows with time.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -130,6 +131,11 @@ impl Generator {
     /// How many clients wait for an answer now.
     pub(super) fn clients_waiting(&self) -> u64 {
         self.in_flight.into()
+    }
+
+    /// Answers taken, by server.
+    pub(super) fn answers_by_server(&self) -> BTreeMap<SocketAddrV6, u64> {
+        self.progress.shares.by_server()
     }
 
     /// How the avalanche went, or goes.
@@ -271,7 +277,7 @@ impl Generator {
         self.poll(now, number, out);
     }
 
-    fn answer(&mut self, now: LocalTime, bytes: &[u8], out: &mut Outbox) {
+    fn answer(&mut self, now: LocalTime, bytes: &[u8], source: SocketAddrV6, out: &mut Outbox) {
         self.stats.received += 1;
         let Some(unwrapped) = self.plan.target.unwrap(bytes) else {
             return self.stats.discard("no_relay_reply");
@@ -290,6 +296,9 @@ impl Generator {
         let handled = self.change(number, |all| {
             all.clients[number as usize].handle(now, &all.plan.behaviour, &message, &mut promises)
         });
+        if !matches!(handled, Handled::Late | Handled::Unasked | Handled::Wrong(_)) {
+            self.progress.shares.count(source);
+        }
         self.judge_promises(now, number, &promises);
         self.promises = promises;
         self.count(now, number, handled, out);
@@ -424,6 +433,7 @@ impl Generator {
         self.interval = Some(interval(shape.rate_per_sec(self.plan.clients)));
         self.in_flight_max = None;
         self.stats = Stats::new();
+        self.progress.shares.forget();
         (self.began, self.next_start) = (now, now);
         self.stage = Stage::Running { until: now + self.plan.duration };
     }
@@ -481,7 +491,7 @@ fn interval(rate_per_sec: f64) -> Duration {
 
 impl PacketHandler for Generator {
     fn handle(&mut self, now: LocalTime, packet: &Received<'_>, out: &mut Outbox) {
-        self.answer(now, packet.bytes, out);
+        self.answer(now, packet.bytes, packet.source, out);
     }
 
     fn turn(&mut self, now: LocalTime, out: &mut Outbox) {

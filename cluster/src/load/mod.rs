@@ -21,6 +21,8 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -40,6 +42,7 @@ pub use transport::Target;
 use crate::exit::{ExitKind, Failure};
 use generator::Generator;
 use plan::Output;
+use stats::Shares;
 
 /// Bytes of receive buffer asked for. Why so many: one socket stands for all clients, each of which has a buffer of its
 /// own in truth, so answers to a hundred thousand of them must not be lost here. The kernel takes it as a bound and
@@ -96,7 +99,8 @@ impl Run {
         let socket_config =
             SocketConfig { local: plan.target.local(), receive_buffer_len: RECEIVE_BUFFER_LEN };
         let waker = Waker::new()?;
-        let progress = Arc::new(Progress::default());
+        let shares = Shares::new(plan.target.servers());
+        let progress = Arc::new(Progress { shares, ..Progress::default() });
         let packets = Arc::new(PacketStats::default());
         let packet_loop = PacketLoop {
             socket: Arc::new(ServerSocket::open(&socket_config)?),
@@ -114,6 +118,12 @@ impl Run {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.progress.snapshot()
+    }
+
+    /// Answers so far by the server that gave them, of a relay's load; one message counts once. Cheap; from any thread.
+    #[must_use]
+    pub fn answers_by_server(&self) -> BTreeMap<SocketAddrV6, u64> {
+        self.progress.shares.by_server()
     }
 
     /// The live view, to be shared.

@@ -108,6 +108,8 @@ pub struct Report {
     pub datagrams_received: u64,
     /// Datagrams that the kernel dropped here because this process was too slow: the measurement is not good then.
     pub datagrams_dropped_here: u64,
+    /// Messages answered by each server that is known beforehand; one counts once, for whoever was first.
+    pub answers_by_server: BTreeMap<String, u64>,
     /// Messages sent again, by kind.
     pub retransmissions: BTreeMap<&'static str, u64>,
     /// Further answers to messages that had been answered.
@@ -170,6 +172,11 @@ impl Report {
             datagrams_sent: stats.sent,
             datagrams_received: stats.received,
             datagrams_dropped_here: dropped_here,
+            answers_by_server: generator
+                .answers_by_server()
+                .into_iter()
+                .map(|(server, answers)| (server.to_string(), answers))
+                .collect(),
             retransmissions: stats.sent_again.clone(),
             late_answers: stats.late,
             discards: stats.discards.clone(),
@@ -248,6 +255,7 @@ impl fmt::Display for Report {
             "datagrams: {} sent, {} received, {} dropped here",
             self.datagrams_sent, self.datagrams_received, self.datagrams_dropped_here
         )?;
+        counts(f, "answers by server", &self.answers_by_server)?;
         counts(f, "sent again", &self.retransmissions)?;
         counts(f, "discarded", &self.discards)?;
         counts(f, "refused by status", &self.refusals)?;

@@ -1,10 +1,11 @@
 //! What the load generator counts while it runs, and the live view of it.
 //!
-//! Owns counters, histograms and the shared [`Progress`]. Refuses to judge. The counters belong to the packet thread;
+//! Owns counters, histograms, the shared [`Progress`] and [`Shares`]. Refuses to judge. The counters belong to the packet thread;
 //! [`Progress`] is written by it and read by anybody, each number right by itself. Spans are in microseconds in
 //! histograms and in milliseconds in the live view.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV6;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -142,6 +143,34 @@ impl Stats {
     }
 }
 
+/// Answers taken, by the server that gave them. Only servers that are named beforehand are counted, so that memory is
+/// bounded; one message counts once, for whoever was first.
+#[derive(Debug, Default)]
+pub(super) struct Shares(BTreeMap<SocketAddrV6, AtomicU64>);
+
+impl Shares {
+    pub(super) fn new(servers: &[SocketAddrV6]) -> Self {
+        Self(servers.iter().map(|server| (*server, AtomicU64::new(0))).collect())
+    }
+
+    /// An answer from this source was taken.
+    pub(super) fn count(&self, source: SocketAddrV6) {
+        // A scope id stands in one form of an address and not in another.
+        let is_it = |server: &SocketAddrV6| (server.ip(), server.port()) == (source.ip(), source.port());
+        if let Some((_, answers)) = self.0.iter().find(|(server, _)| is_it(server)) {
+            answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.values().for_each(|answers| answers.store(0, Ordering::Relaxed));
+    }
+
+    pub(super) fn by_server(&self) -> BTreeMap<SocketAddrV6, u64> {
+        self.0.iter().map(|(server, answers)| (*server, answers.load(Ordering::Relaxed))).collect()
+    }
+}
+
 macro_rules! progress {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// The live view of a run, shared with the thread that drives it.
@@ -150,6 +179,7 @@ macro_rules! progress {
             $(pub(super) $name: AtomicU64,)+
             pub(super) finished: AtomicBool,
             pub(super) stop: AtomicBool,
+            pub(super) shares: Shares,
         }
 
         /// The live view at one moment.

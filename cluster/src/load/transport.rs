@@ -77,6 +77,14 @@ impl Target {
         }
     }
 
+    /// The servers that are known beforehand: none by multicast.
+    pub(super) fn servers(&self) -> &[SocketAddrV6] {
+        match self {
+            Self::Relay { servers, .. } => servers,
+            Self::Direct { .. } => &[],
+        }
+    }
+
     fn header(client: ClientNumber, link_address: Ipv6Addr) -> RelayHeader {
         let peer_address = Ipv6Addr::from_bits((0xfe80 << 112) | u128::from(client));
         RelayHeader { hop_count: 0, link_address, peer_address }

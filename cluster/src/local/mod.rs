@@ -328,11 +328,8 @@ impl LocalCluster {
     /// When it has errors, or the store refuses it.
     pub fn apply_network(&mut self, file: &Path) -> Result<u64, LocalError> {
         let config = NetworkConfig::load(file).map_err(LayoutError::from)?;
-        let request = v1::ApplyNetworkRequest {
-            network: Some(config.to_wire().clone()),
-            expected_version: 0,
-            dry_run: false,
-        };
+        let request =
+            v1::ApplyNetworkRequest { network: Some(config.to_wire()), expected_version: 0, dry_run: false };
         self.ask("the network configuration", async |access| {
             access.call(async |mut store| store.apply_network(request.clone()).await).await
         })

@@ -170,6 +170,7 @@ impl Engine {
                 News::Network => {
                     if let Some(network) = self.leases.network() {
                         self.exchange.set_network(network.clone(), self.leases.frontend());
+                        self.desk(now, replies).reconfigured();
                     }
                 }
                 // Good news of this frontend, bad news of another.

@@ -1,6 +1,6 @@
 //! The exclusive lock by which a restarted frontend proves its predecessor gone (R6).
 //!
-//! Owns a file on this machine that holds 16 random octets, locked for as long as the process lives: the kernel lets go
+//! Owns a file on this machine that holds 16 random octets and how often it was locked, locked for as long as the process lives: the kernel lets go
 //! of it when the process ends, however it ends. Which boot of which machine this is, and which file, go into the proof
 //! that the session shows to the store; whoever shows the same later can only run once the earlier process is gone.
 //! Refuses to know sessions. Without a lock, or while another process has it, there is no proof, and the store waits out
@@ -19,8 +19,10 @@ use std::path::{Path, PathBuf};
 
 /// The kernel's random name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// Octets written into the file.
+/// Random octets at the beginning of the file.
 const SECRET_LEN: usize = 16;
+/// After them, how often the lock was taken.
+const FILE_LEN: usize = SECRET_LEN + 8;
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +78,14 @@ impl HostLock {
                 broken(error.into())
             }
         })?;
-        let secret = secret(&mut file).map_err(broken)?;
+        let (secret, holding) = take_turn(&mut file).map_err(broken)?;
         let found = file.metadata().map_err(broken)?;
         // A copy of the file, in another container perhaps, is another file.
         let mut hash = SipHasher13::new_with_key(&secret);
         std::hash::Hasher::write_u64(&mut hash, found.dev());
         std::hash::Hasher::write_u64(&mut hash, found.ino());
         let boot_id = boot_id().map_err(HostLockError::BootId)?;
-        Ok(Self { _file: file, proof: HostProof { boot_id, lock_id: hash.finish128().as_bytes() } })
+        Ok(Self { _file: file, proof: HostProof { boot_id, lock_id: hash.finish128().as_bytes(), holding } })
     }
 
     /// What the session shows to the store.
@@ -93,21 +95,30 @@ impl HostLock {
     }
 }
 
-/// What the file holds; written first if that is not the right number of octets.
-fn secret(file: &mut File) -> std::io::Result<[u8; SECRET_LEN]> {
-    let mut held = Vec::with_capacity(SECRET_LEN + 1);
-    let bound = u64::try_from(SECRET_LEN + 1).unwrap_or(u64::MAX);
+/// What the file holds, with the count one higher, on disk before anybody is shown it. Anything else is replaced.
+fn take_turn(file: &mut File) -> std::io::Result<([u8; SECRET_LEN], u64)> {
+    let mut held = Vec::with_capacity(FILE_LEN + 1);
+    let bound = u64::try_from(FILE_LEN + 1).unwrap_or(u64::MAX);
     Read::by_ref(file).take(bound).read_to_end(&mut held)?;
-    if let Ok(secret) = held.try_into() {
-        return Ok(secret);
-    }
-    let mut secret = [0; SECRET_LEN];
-    getrandom::fill(&mut secret).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let known = <[u8; FILE_LEN]>::try_from(held).ok().and_then(|held| {
+        let (secret, count) = held.split_at(SECRET_LEN);
+        Some((secret.try_into().ok()?, u64::from_be_bytes(count.try_into().ok()?)))
+    });
+    let (secret, taken) = match known {
+        Some(known) => known,
+        None => {
+            let mut secret = [0; SECRET_LEN];
+            getrandom::fill(&mut secret).map_err(|error| std::io::Error::other(error.to_string()))?;
+            (secret, 0)
+        }
+    };
+    let holding = taken.saturating_add(1);
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&secret)?;
+    file.write_all(&holding.to_be_bytes())?;
     file.sync_all()?;
-    Ok(secret)
+    Ok((secret, holding))
 }
 
 fn boot_id() -> std::io::Result<[u8; 16]> {
@@ -130,7 +141,8 @@ mod tests {
         assert!(matches!(HostLock::take(&path), Err(HostLockError::Held { .. })));
         let proof = first.proof();
         drop(first);
-        assert_eq!(HostLock::take(&path).unwrap().proof(), proof);
+        let next = HostLock::take(&path).unwrap().proof();
+        assert_eq!(next, HostProof { holding: proof.holding + 1, ..proof });
     }
 
     #[test]

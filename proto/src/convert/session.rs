@@ -84,7 +84,7 @@ impl From<&ToStore> for v1::FrontendMessage {
 
 impl From<&HostProof> for v1::HostProof {
     fn from(proof: &HostProof) -> Self {
-        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec() }
+        Self { boot_id: proof.boot_id.to_vec(), lock_id: proof.lock_id.to_vec(), holding: proof.holding }
     }
 }
 
@@ -95,6 +95,7 @@ impl TryFrom<&v1::HostProof> for HostProof {
         Ok(Self {
             boot_id: address(&raw.boot_id, "boot_id")?.to_be_bytes(),
             lock_id: address(&raw.lock_id, "lock_id")?.to_be_bytes(),
+            holding: raw.holding,
         })
     }
 }

@@ -27,7 +27,7 @@ pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
 pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
 
-use crate::machine::{Applied, Command, Event, Machine, Outcome};
+use crate::machine::{Applied, Command, Event, Machine, Outcome, SessionView};
 use connection::{Connection, Purpose};
 use history::History;
 use leasehold_proto::network::Network;
@@ -157,14 +157,11 @@ impl Hub {
         self.leader_address = None;
         self.history.starts_at_least(machine.applied());
         self.network = machine.network().cloned();
-        let current = machine.sessions().filter(|s| s.current && !s.closed).map(|s| s.frontend);
-        let mut known: Vec<FrontendId> = current.chain(self.partners()).collect();
-        // Who stopped cleanly is not presumed to be there.
-        let stopped: Vec<FrontendId> =
-            machine.sessions().filter(|s| s.current && s.closed).map(|s| s.frontend).collect();
-        known.retain(|f| !stopped.contains(f));
-        self.liveness.presume(known.into_iter(), now);
-        stopped.iter().for_each(|f| self.liveness.know(f));
+        // Who stopped cleanly, was given up, or never came is not presumed to be there: its partner would wait for it.
+        let serves = |s: &SessionView| s.current && !s.closed && !s.ended && s.declared_down.is_none();
+        self.liveness.presume(machine.sessions().filter(serves).map(|s| s.frontend), now);
+        let others: Vec<FrontendId> = machine.sessions().map(|s| s.frontend).chain(self.partners()).collect();
+        others.iter().for_each(|f| self.liveness.know(f));
         // Of links and relays nothing is known: heartbeats will say.
         self.links.clear();
         self.relays.clear();

@@ -41,7 +41,12 @@ pub enum Command {
         network: v1::Network,
     },
     /// Rows of an old cluster, key and value, before one is founded from them (FO-907).
-    RestoreRows(Vec<(Vec<u8>, Vec<u8>)>),
+    RestoreRows {
+        /// Nothing of an earlier attempt is left.
+        first: bool,
+        /// Keys and values.
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+    },
     /// An operator says that a frontend is down: its autonomy ends now (R4). An override: if he is wrong, an address
     /// may get a second owner.
     DeclareDown {
@@ -142,7 +147,8 @@ impl Command {
                 host: o.host.as_ref().map(HostProof::try_from).transpose()?,
             },
             Body::Restore(r) => {
-                Self::RestoreRows(r.rows.into_iter().map(|row| (row.key, row.value)).collect())
+                let rows = r.rows.into_iter().map(|row| (row.key, row.value)).collect();
+                Self::RestoreRows { first: r.first, rows }
             }
             Body::DeclareDown(d) => {
                 let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
@@ -173,7 +179,8 @@ impl Command {
                 frontend: frontend.as_str().to_owned(),
                 host: host.as_ref().map(Into::into),
             }),
-            Self::RestoreRows(rows) => Body::Restore(v1::RestoreRows {
+            Self::RestoreRows { first, rows } => Body::Restore(v1::RestoreRows {
+                first: *first,
                 rows: rows
                     .iter()
                     .map(|(key, value)| v1::OldRow { key: key.clone(), value: value.clone() })

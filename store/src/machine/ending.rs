@@ -12,6 +12,12 @@ use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, FrontendId};
 
+/// R6: whether who held a lock is gone, since another holds it now. Not one that shows the same holding: that is the same
+/// process, whose words may come late.
+fn is_gone(held: &HostProof, now: &HostProof) -> bool {
+    held.boot_id == now.boot_id && held.lock_id == now.lock_id && held.holding < now.holding
+}
+
 impl Machine {
     /// R6: whoever holds the lock now proves gone all earlier sessions of its frontend that held the same one.
     pub(super) fn prove_gone(&mut self, by: Epoch, host: HostProof) {
@@ -21,7 +27,10 @@ impl Machine {
             .sessions
             .iter()
             .filter(|(epoch, s)| {
-                **epoch < by && s.frontend == frontend && s.host == Some(host) && s.proven_gone.is_none()
+                **epoch < by
+                    && s.frontend == frontend
+                    && s.proven_gone.is_none()
+                    && s.host.is_some_and(|held| is_gone(&held, &host))
             })
             .map(|(epoch, _)| *epoch)
             .collect();

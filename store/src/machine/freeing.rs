@@ -38,6 +38,10 @@ impl Machine {
     /// for certain.
     fn may_free(&self, lease: &Lease, relationship: RelationshipId) -> bool {
         let Some(pool) = self.pools.get(&lease.pool) else { return true };
+        if self.grants_are_held() {
+            // Sessions of an old cluster, of which nothing is known here, may have extended it.
+            return false;
+        }
         self.extenders(relationship)
             .filter(|s| could_have_extended(s, lease))
             .all(|s| s.acked_index >= lease.version || self.is_dead(s, pool, lease.acked_until))
@@ -50,6 +54,7 @@ impl Machine {
         self.extenders(pool.pool.relationship)
             .filter(|s| s.is_gone() && s.acked_index < lease.version && could_have_extended(s, lease))
             .map(|s| self.dead_moment(s, pool, lease.acked_until))
+            .chain(self.grants_are_held().then_some(self.grants_held_until))
             .max()
     }
 
@@ -64,7 +69,8 @@ impl Machine {
 
     /// Sets apart the ended leases that every session still about has acknowledged, and only sessions that are gone
     /// hold back. Runs before `run_due`, so that a node whose indexes were rebuilt from rows acts at the same log index
-    /// as one that lived through it all.
+    /// as one that lived through it all; and again before leases are freed, since what `run_due` ended, and what it had
+    /// looked at anew by forgetting a session, was not looked at yet.
     pub(super) fn sort_out_held_back(&mut self) {
         let relationships: Vec<RelationshipId> = self.awaiting.keys().copied().collect();
         for relationship in relationships {
@@ -79,15 +85,21 @@ impl Machine {
                 queue.range(after..).take_while(|(index, _)| *index <= present).copied().collect();
             let Some(&(last, _)) = passed.last() else { continue };
             self.looked.insert(relationship, last);
-            for (index, prefix) in passed {
-                let until = self.leases.get(&prefix).and_then(|l| self.held_back_until(l));
-                if let Some(until) = until {
-                    self.awaits_no_more(relationship, index, prefix);
-                    self.held_back.entry(relationship).or_default().insert((index, prefix));
-                    self.remind(until, Due::Free(prefix));
+            for (_, prefix) in passed {
+                let held = self.leases.get(&prefix).filter(|l| self.held_back_until(l).is_some()).cloned();
+                if let Some(lease) = held {
+                    self.hold_back(&lease, relationship);
                 }
             }
         }
+    }
+
+    /// Sets an ended lease apart until those that are gone and hold it back are dead for certain.
+    fn hold_back(&mut self, lease: &Lease, relationship: RelationshipId) {
+        let place = (lease.version, lease.prefix);
+        self.awaits_no_more(relationship, place.0, place.1);
+        self.held_back.entry(relationship).or_default().insert(place);
+        self.remind(self.held_back_until(lease).unwrap_or(ClusterTime::NEVER), Due::Free(lease.prefix));
     }
 
     /// The index that all sessions still about have acknowledged; with none of them, every index.
@@ -104,7 +116,12 @@ impl Machine {
             let present = self.present_watermark(relationship);
             for _ in 0..STEP_MAX {
                 let Some(prefix) = self.next_awaiting(relationship, present) else { break };
-                self.free(prefix, relationship, out);
+                match self.leases.get(&prefix).cloned() {
+                    Some(lease) if !self.may_free(&lease, relationship) => {
+                        self.hold_back(&lease, relationship)
+                    }
+                    _ => self.free(prefix, relationship, out),
+                }
             }
             self.more_to_free |= self.next_awaiting(relationship, present).is_some();
             if self.awaiting.get(&relationship).is_some_and(BTreeSet::is_empty) {

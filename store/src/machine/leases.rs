@@ -279,7 +279,10 @@ impl Machine {
     /// When an active lease expires, or a declined one's quarantine is over.
     pub(super) fn ending_of(&self, lease: &Lease) -> ClusterTime {
         match lease.state {
-            LeaseState::Active => expires_at(lease.valid_until, lease.valid, &self.timing()),
+            // What an old cluster's sessions promised beyond this record is waited for (FO-907).
+            LeaseState::Active => {
+                expires_at(lease.valid_until, lease.valid, &self.timing()).max(self.grants_held_until)
+            }
             LeaseState::Abandoned => self.quarantine_end(lease),
             _ => ClusterTime::NEVER,
         }

@@ -87,7 +87,7 @@ impl Machine {
                 Command::ApplyNetwork { expected_version, network } => {
                     self.apply_network(*expected_version, network, &mut out)
                 }
-                Command::RestoreRows(rows) => self.take_old_rows(rows),
+                Command::RestoreRows { first, rows } => self.take_old_rows(*first, rows),
                 Command::DeclareDown { frontend } => self.declare_down(frontend, &mut out),
                 Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
                 Command::Respread => self.respread(&mut out),
@@ -97,6 +97,7 @@ impl Machine {
         }
         self.sort_out_held_back();
         self.run_due(&mut out);
+        self.sort_out_held_back();
         self.free_watermarked(&mut out);
         self.settle(&mut out);
         self.take_changed_rows(&mut out);

@@ -47,6 +47,7 @@ impl Machine {
     pub(super) fn take_network(&mut self, numbered: Network, out: &mut Applied) -> u64 {
         let version = numbered.version;
         let moments_move = self.moments_move(&numbered);
+        self.timing_max = Some(self.timing_max.map_or(numbered.timing, |max| max.at_least(numbered.timing)));
         self.update_members(&numbered);
         self.update_pools(&numbered);
         // Who could have extended what follows from the members.
@@ -68,11 +69,9 @@ impl Machine {
     /// when the moment comes).
     fn moments_move(&self, new: &Network) -> bool {
         self.network.as_ref().is_some_and(|old| {
-            old.timing != new.timing
-                || new
-                    .pools
-                    .iter()
-                    .any(|p| old.pool(p.id).is_some_and(|o| o.decline_quarantine != p.decline_quarantine))
+            new.pools
+                .iter()
+                .any(|p| old.pool(p.id).is_some_and(|o| o.decline_quarantine != p.decline_quarantine))
         })
     }
 

@@ -5,7 +5,7 @@
 //! of that is over (`grants_held_until`), unless an operator overrides. Epochs of the new incarnation are above all old
 //! ones; what was numbered by the old log is numbered by the new one. Refuses to know where the rows come from. They come
 //! in pieces, each taken as it stands; only the founding at the end makes a cluster of them, so a restoring that broke
-//! off is simply begun again.
+//! off is begun again with a first piece, and nothing is left of it.
 
 use super::outcome::Outcome;
 use super::rows::RowKey;
@@ -18,9 +18,12 @@ use std::time::Duration;
 
 impl Machine {
     /// Takes some of the old cluster's rows.
-    pub(super) fn take_old_rows(&mut self, rows: &[(Vec<u8>, Vec<u8>)]) -> Outcome {
+    pub(super) fn take_old_rows(&mut self, first: bool, rows: &[(Vec<u8>, Vec<u8>)]) -> Outcome {
         if self.cluster.is_some() {
             return Outcome::AlreadyFounded;
+        }
+        if first {
+            self.forget_old_rows();
         }
         self.restoring = true;
         for (key, value) in rows {
@@ -29,6 +32,14 @@ impl Machine {
             }
         }
         Outcome::RowsTaken
+    }
+
+    /// What an earlier attempt took may be of another export.
+    fn forget_old_rows(&mut self) {
+        let keys: Vec<RowKey> = self.rows().filter_map(|(key, _)| RowKey::decode(&key)).collect();
+        let (applied, time, counters) = (self.applied, self.time, std::mem::take(&mut self.counters));
+        *self = Self { applied, time, counters, ..Self::default() };
+        keys.into_iter().for_each(|key| self.touch(key));
     }
 
     fn take_old_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {

@@ -11,6 +11,7 @@ use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
+use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
 use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
@@ -183,6 +184,7 @@ impl Machine {
             applied_index: self.applied.0,
             grants_held_until_ms: self.grants_held_until.as_millis(),
             restoring: self.restoring,
+            timing_max: self.timing_max.map(timing_row),
         }
     }
 
@@ -195,8 +197,11 @@ impl Machine {
         for (key, value) in rows {
             machine.restore_row(&key, &value).map_err(|detail| RowError { key, detail })?;
         }
-        machine.rebuild_tables();
-        machine.rebuild_due();
+        // Pieces of an old cluster's rows have no indexes yet: a node that took them all makes these at the founding.
+        if !machine.restoring {
+            machine.rebuild_tables();
+            machine.rebuild_due();
+        }
         machine.counters = Counters::default();
         Ok(machine)
     }
@@ -273,6 +278,7 @@ impl Machine {
         self.applied = LogIndex(row.applied_index);
         self.grants_held_until = ClusterTime::from_millis(row.grants_held_until_ms);
         self.restoring = row.restoring;
+        self.timing_max = row.timing_max.map(timing);
         Ok(())
     }
 
@@ -358,6 +364,14 @@ impl Machine {
 
 fn decode<M: Message + Default>(value: &[u8]) -> Result<M, String> {
     M::decode(value).map_err(|e| e.to_string())
+}
+
+fn timing(row: v1::Timing) -> Timing {
+    Timing { rho_ppm: row.rho_ppm, flight_ms: row.flight_ms, send_ms: row.send_ms }
+}
+
+fn timing_row(timing: Timing) -> v1::Timing {
+    v1::Timing { rho_ppm: timing.rho_ppm, flight_ms: timing.flight_ms, send_ms: timing.send_ms }
 }
 
 fn span(ms: u64) -> Duration {

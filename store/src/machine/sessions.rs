@@ -97,7 +97,12 @@ impl Machine {
             return Outcome::BatchOutOfOrder { applied };
         }
         session.applied_sequence = applied.max(batch.sequence);
+        let joins_late = applied == UpdateSeq(0) && session.is_gone();
         self.touch(RowKey::Session(epoch));
+        if joins_late {
+            // From now on it may have extended what ended.
+            self.look_again(epoch);
+        }
         let refused = self.take_updates(epoch, batch, out);
         self.take_back(epoch, &batch.returned, out);
         self.acknowledge_events(epoch, batch);

@@ -41,6 +41,8 @@ pub struct Machine {
     pub(super) grants_held_until: ClusterTime,
     /// Rows of an old cluster were taken, and nothing is founded yet.
     pub(super) restoring: bool,
+    /// Each allowance the largest ever configured.
+    pub(super) timing_max: Option<Timing>,
     /// By number, the latest ones.
     pub(super) conflicts: BTreeMap<u64, Conflict>,
 
@@ -205,8 +207,10 @@ pub struct Counters {
 }
 
 impl Machine {
+    /// The allowances to judge others by: a silent session may still go by an earlier configuration, as with
+    /// `PoolState::mclt_max`.
     pub(super) fn timing(&self) -> Timing {
-        self.network.as_ref().map(|n| n.timing).unwrap_or_default()
+        self.timing_max.unwrap_or_default()
     }
 
     pub(super) fn touch(&mut self, key: RowKey) {

@@ -74,8 +74,12 @@ impl Machine {
         }
     }
 
-    /// Makes counts and indexes anew from the rows: after a restart.
+    /// Makes counts and indexes anew from the rows: after a restart, and once all rows of an old cluster are there.
     pub(super) fn rebuild_tables(&mut self) {
+        self.tallies.clear();
+        self.owned.clear();
+        self.by_owner.clear();
+        self.leavers.clear();
         let ranges: Vec<_> = self.ranges.iter().map(|(range, state)| (*range, *state)).collect();
         for (range, state) in ranges {
             self.index_range(range, state);

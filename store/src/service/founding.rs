@@ -84,8 +84,8 @@ async fn found_from(
         return false;
     }
     let total = rows.len();
-    for piece in pieces(rows) {
-        match propose(node, Command::RestoreRows(piece)).await {
+    for (place, rows) in pieces(rows).into_iter().enumerate() {
+        match propose(node, Command::RestoreRows { first: place == 0, rows }).await {
             Some(Outcome::RowsTaken) => {}
             Some(Outcome::RowRefused(detail)) => {
                 tracing::error!(%detail, "the export cannot be taken over");

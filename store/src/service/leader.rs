@@ -276,8 +276,9 @@ impl Leader {
             }
             _ => LocalTime::NEVER,
         };
-        let spread =
-            if replica.machine.spreads() { self.last_spread + SPREAD_PAUSE } else { LocalTime::NEVER };
+        // With no room for an entry, the end of one under way comes first.
+        let looks = replica.machine.spreads() && self.in_flight.len() < IN_FLIGHT;
+        let spread = if looks { self.last_spread + SPREAD_PAUSE } else { LocalTime::NEVER };
         let pause = hub.min(due).min(spread).saturating_since(now).min(IDLE_MAX);
         replica.planned = now + pause;
         pause

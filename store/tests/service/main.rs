@@ -1,8 +1,8 @@
 //! The whole store over real gRPC: three nodes in one process on loopback, a frontend that speaks the session's
 //! protocol, an administrator.
 //!
-//! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and configuration. `security`: certificates,
-//! roles, refusals.
+//! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
+//! configuration. `spreading`: relationships left to the store. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,3 +13,4 @@ mod frontend;
 mod recovery;
 mod security;
 mod sessions;
+mod spreading;

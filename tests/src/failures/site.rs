@@ -185,14 +185,14 @@ fn behaviour(prefixes: bool, renew_after: Option<Duration>) -> Behaviour {
     Behaviour { addresses: true, prefixes, rapid_commit: false, renew_after }
 }
 
-/// Clients that all come within about a second.
+/// Clients that all come within a second, and that have room to make up for a turn that came late.
 fn plan(target: Target, work: Work, clients: u32, seed: u64) -> Plan {
     Plan {
         avalanche: None,
         target,
         clients,
         behaviour: behaviour(false, None),
-        rate_per_sec: Some(f64::from(clients)),
+        rate_per_sec: Some(f64::from(clients) * 1.25),
         in_flight: None,
         duration: work.longest,
         cycle: false,

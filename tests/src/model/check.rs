@@ -6,7 +6,7 @@
 use super::config::{Config, Sabotage};
 use super::moves::Action;
 use super::sight::{Sight, Sights};
-use super::state::{Batch, CLIENTS, Standing, World};
+use super::state::{Batch, CLIENTS, World};
 use super::store::{Rules, number};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use super::config::{Config, Sabotage};
 use super::process::Promise;
 use super::sight::Sight;
 use super::state::{ADDRESSES, Event, Kind, Process, Record, Refusal, Standing, Tick, World};
-use super::store::{Rules, number};
+use super::store::Rules;
 use smallvec::SmallVec;
 
 /// How much later than it may a Reply is sent when nobody looks.

@@ -7,8 +7,7 @@
 use super::config::{Config, Sabotage};
 use super::sight::{Sight, Sights};
 use super::state::{
-    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, Update,
-    World,
+    ADDRESSES, Batch, Event, Kind, Lease, Process, Range, Record, Refusal, Session, Standing, Tick, World,
 };
 use smallvec::SmallVec;
 

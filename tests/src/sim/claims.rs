@@ -18,13 +18,6 @@ pub(super) struct Claims {
     read: LogIndex,
 }
 
-impl Claims {
-    /// Whether the process believes to own a range.
-    pub(super) fn owns(&self, range: RangeId) -> bool {
-        self.ranges.contains_key(&range)
-    }
-}
-
 impl World {
     /// A process has read a message.
     pub(super) fn note_claims(&mut self, slot: usize, message: &FromStore) {

@@ -190,7 +190,7 @@ impl World {
                 no_binding = true;
                 let held: Vec<Prefix> =
                     self.clients[number].associations[mine].leases.iter().map(|l| l.0).collect();
-                self.judge_withdrawn(number, (kind, iaid), &held, "told that it has no binding");
+                self.judge_withdrawn(slot, number, (kind, iaid), &held, "told that it has no binding");
             }
             if ia.timers.t1_secs > ia.timers.t2_secs {
                 self.fail(format!(
@@ -214,7 +214,7 @@ impl World {
                             .iter()
                             .any(|l| l.0 == prefix && l.1 > now)
                     {
-                        self.judge_withdrawn(number, (kind, iaid), &[prefix], "told to stop using it");
+                        self.judge_withdrawn(slot, number, (kind, iaid), &[prefix], "told to stop using it");
                     }
                     self.client_drops(number, kind, iaid, prefix);
                     continue;

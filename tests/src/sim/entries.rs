@@ -3,8 +3,8 @@
 //! Owns the judgement that an update outside its session's grants changes nothing (R1, adoption aside), by looking at
 //! the reference machine before and after.
 
-use super::world::World;
-use leasehold_proto::lease::{LeaseState, UpdateKind};
+use super::world::{World, note};
+use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::words::{Epoch, LogIndex, Prefix, RangeId};
 use leasehold_store::machine::{Applied, Command, CommandBatch, ConflictKind, Outcome};
@@ -77,9 +77,17 @@ impl World {
                 self.counts.proofs += proven.count() as u64;
             }
             self.operated(command, outcome);
+            if let Command::Session(session) = command {
+                session.updates.iter().for_each(|u| self.note_acknowledged(u));
+            }
         }
         for event in &applied.events {
             match &event.event {
+                StoreEvent::Lease(lease) if lease.state != LeaseState::Active => {
+                    note!(self, "  {} is {}", lease.prefix, lease.state.name());
+                    let freed = lease.state == LeaseState::Free && self.healed_at.is_none();
+                    self.counts.freed_under_fault += u64::from(freed);
+                }
                 StoreEvent::Superseded { .. } => self.counts.sessions_superseded += 1,
                 StoreEvent::Range(range) if range.closed => self.counts.ranges_closed += 1,
                 StoreEvent::Range(range) if !range.owner.is_none() => {
@@ -88,11 +96,18 @@ impl World {
                     self.counts.handoffs += u64::from(other);
                 }
                 StoreEvent::GiveBack { .. } => self.counts.ranges_asked_back += 1,
-                StoreEvent::Lease(lease) if lease.state == LeaseState::Free && self.healed_at.is_none() => {
-                    self.counts.freed_under_fault += 1;
-                }
                 _ => {}
             }
+        }
+    }
+
+    /// Remembers the most that was ever acknowledged to a holding: the record forgets it when the address is freed.
+    fn note_acknowledged(&mut self, update: &LeaseUpdate) {
+        let record = self.store.reference.lease(update.prefix).filter(|l| l.binding == update.binding);
+        if let Some(record) = record {
+            let duid = update.binding.duid.as_bytes().to_vec();
+            let ever = self.acknowledged.entry((update.prefix, duid, update.binding.iaid.0)).or_default();
+            *ever = (*ever).max(record.acked_until);
         }
     }
 

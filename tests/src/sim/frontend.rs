@@ -126,6 +126,7 @@ impl Front {
             host: HostProof {
                 boot_id: [1; 16],
                 lock_id: [u8::try_from(slot).expect("a run has a handful of frontends"); 16],
+                holding: 0,
             },
             relays: BTreeMap::new(),
             heard: 0,
@@ -480,7 +481,10 @@ impl World {
         let stopping = self.fronts[slot].stopping;
         for mut message in out {
             if let ToStore::Hello(hello) = &mut message {
-                hello.host = self.plan.host_proofs.then_some(self.fronts[slot].host);
+                hello.host = self
+                    .plan
+                    .host_proofs
+                    .then_some(HostProof { holding: self.fronts[slot].life, ..self.fronts[slot].host });
             }
             if let ToStore::Batch(batch) = &message {
                 let known =

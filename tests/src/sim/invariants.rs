@@ -13,7 +13,6 @@ use leasehold_frontend::codec::wire::msg;
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
-use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{IaKind, LogIndex, Prefix};
 use leasehold_store::machine::{Machine, invariants};
 use rand::Rng;
@@ -81,9 +80,7 @@ impl World {
         });
         // What is left by the record, and what was ever acknowledged of this holding.
         let left = record.map_or(Duration::ZERO, |r| r.valid_until.saturating_since(now_at_least));
-        let recorded = record.map_or(ClusterTime::ZERO, |r| r.acked_until);
-        let ever = self.acknowledged.entry((prefix, duid.to_vec(), iaid)).or_default();
-        *ever = (*ever).max(recorded);
+        let ever = self.acknowledged.get(&(prefix, duid.to_vec(), iaid)).copied().unwrap_or_default();
         let acknowledged = ever.saturating_since(now_at_least);
         // By the configuration that the frontend has, or had when it computed this.
         let front = &self.fronts[slot];
@@ -161,6 +158,7 @@ impl World {
     /// Stability: a client that renews leases in force is not told to stop; what it once declined aside.
     pub(super) fn judge_withdrawn(
         &mut self,
+        slot: usize,
         client: usize,
         ia: (IaKind, u32),
         prefixes: &[Prefix],
@@ -171,7 +169,8 @@ impl World {
         for prefix in prefixes {
             let declined = self.clients[client].declined.contains(prefix);
             let Some(by) = self.oracle.promiser(self.now, holder, *prefix) else { continue };
-            if declined || self.is_unsettled(*prefix) || self.operator.overridden.contains(&by) {
+            let overridden = self.is_overridden(slot) || self.operator.overridden.contains(&by);
+            if declined || overridden || self.is_unsettled(*prefix) {
                 continue;
             }
             let record = self.store.reference.lease(*prefix).map_or_else(

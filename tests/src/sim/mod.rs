@@ -28,6 +28,7 @@ mod oracle;
 mod plan;
 mod report;
 mod sabotaged;
+mod scripted;
 mod store;
 mod world;
 

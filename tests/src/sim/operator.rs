@@ -18,6 +18,13 @@ const PATIENCE: Nanos = secs(30);
 /// Between two attempts to put things back.
 const AGAIN: Nanos = secs(3);
 
+/// A pool generation, for comparing: its name, link and relationship, and its extent.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    pool: (String, String, Option<String>),
+    span: (Vec<u8>, Vec<u8>, u32, Option<u32>),
+}
+
 /// What operators want and did.
 pub(super) struct Operators {
     /// As last asked for.
@@ -131,24 +138,26 @@ impl World {
         }
     }
 
+    /// Takes note of pools that are not what they were: what the old one had ends, and frontends that have not heard of
+    /// the new one know nothing of its leases.
     fn note_unsettled(&mut self, new: &v1::Network) {
         let Some(old) = &self.operator.in_force else { return };
-        let of = |n: &v1::Network, name: &str| {
-            n.relationships.iter().find(|r| r.pools.iter().any(|p| p == name)).map(|r| r.name.clone())
+        let shapes = |network: &v1::Network| -> Vec<Shape> {
+            let of = |p: &v1::Pool| network.relationships.iter().find(|r| r.pools.contains(&p.name));
+            let shape = |p: &v1::Pool| Shape {
+                pool: (p.name.clone(), p.link.clone(), of(p).map(|r| r.name.clone())),
+                span: (p.first.clone(), p.last.clone(), p.length_bits, p.range_bits),
+            };
+            network.pools.iter().map(shape).collect()
         };
-        for pool in &old.pools {
-            let kept = new.pools.iter().any(|p| {
-                let shape = |p: &v1::Pool| {
-                    (p.name.clone(), p.first.clone(), p.last.clone(), p.length_bits, p.range_bits, p.kind)
-                };
-                shape(p) == shape(pool) && p.link == pool.link && of(new, &p.name) == of(old, &pool.name)
-            });
+        let (before, after) = (shapes(old), shapes(new));
+        let changed =
+            before.iter().filter(|s| !after.contains(s)).chain(after.iter().filter(|s| !before.contains(s)));
+        for shape in changed {
             let bound = |octets: &[u8]| octets.try_into().map(u128::from_be_bytes).unwrap_or_default();
-            if !kept {
-                let unit = 128 - pool.length_bits;
-                let last = bound(&pool.last) | ((1u128 << unit) - 1);
-                self.operator.unsettled.push((bound(&pool.first), last));
-            }
+            let (first, last, length_bits, _) = &shape.span;
+            let unit = 128 - length_bits;
+            self.operator.unsettled.push((bound(first), bound(last) | ((1u128 << unit) - 1)));
         }
     }
 

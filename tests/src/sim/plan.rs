@@ -125,6 +125,8 @@ pub struct Plan {
     pub(super) all_can_be_content: bool,
     /// A client that renews is answered in time by somebody, whatever breaks in this plan.
     pub(super) never_silent: bool,
+    /// That there is room for each is so even if a frontend says that it has none.
+    pub(super) room_is_certain: bool,
     /// What was written by hand, by time.
     pub(super) script: Vec<(Nanos, Step)>,
 }
@@ -153,6 +155,7 @@ impl Plan {
             sabotage,
             off: None,
             never_silent: false,
+            room_is_certain: false,
             network: draw_network(&mut rng, flavour, &spans, &clients),
             frontends: frontends(flavour),
             nodes: [3, 3, 5][rng.random_range(0..3)],

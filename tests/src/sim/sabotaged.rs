@@ -12,6 +12,7 @@ use leasehold_proto::lease::{LeaseUpdate, UpdateKind};
 use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::Lifetime;
 use leasehold_proto::words::{BindingKey, Duid, IaKind, Iaid, LogIndex};
+use leasehold_store::machine::RangeView;
 use rand::Rng;
 use std::sync::Arc;
 
@@ -99,9 +100,14 @@ impl World {
         let pool = pools.get(self.rng.random_range(0..pools.len().max(1)))?;
         let prefix = pool.geometry.prefix_at(self.rng.random_range(0..=pool.geometry.last_slot()));
         let range = pool.range_of(prefix)?;
+        let id = &self.fronts[slot].id;
+        let is_anothers = |r: &RangeView| r.range == range && r.owner.as_ref().is_some_and(|o| o.1 != *id);
+        if !self.store.reference.ranges().any(|r| is_anothers(&r)) {
+            return None;
+        }
         let now = self.store.reference.time();
         let valid = Lifetime::from_wire(600);
-        (!self.fronts[slot].claims.owns(range)).then_some(LeaseUpdate {
+        Some(LeaseUpdate {
             kind: UpdateKind::Promise,
             prefix,
             pool: pool.id,

@@ -145,7 +145,7 @@ fn fo_911_past_autonomy_known_leases_get_what_is_left_of_what_was_acknowledged_a
 
 #[test]
 fn fo_912_fo_914_r6_a_proof_of_the_host_opens_the_ranges_of_a_crashed_frontend_without_a_person() {
-    const HOST: HostProof = HostProof { boot_id: [5; 16], lock_id: [6; 16] };
+    const HOST: HostProof = HostProof { boot_id: [5; 16], lock_id: [6; 16], holding: 1 };
     let mut pair = Pair::new(network(1, 0));
     pair.host("fe-a", HOST);
     pair.start("fe-a");
@@ -156,6 +156,7 @@ fn fo_912_fo_914_r6_a_proof_of_the_host_opens_the_ranges_of_a_crashed_frontend_w
     one.ask_at(&mut pair, Some("fe-a"), msg::RELEASE, PATIENCE).unwrap();
     pair.advance(secs(5));
     pair.crash("fe-a");
+    pair.host("fe-a", HostProof { holding: 2, ..HOST });
     pair.start("fe-a");
     pair.advance(secs(40));
     let mut two = Client::new(2);

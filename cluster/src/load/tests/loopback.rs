@@ -108,6 +108,17 @@ fn two_servers_both_answer_and_no_harm_is_done() {
 }
 
 #[test]
+fn answers_are_counted_for_the_server_that_gave_them() {
+    let servers =
+        [Responder::start(Server::new(Quirk::None), 0), Responder::start(Server::new(Quirk::None), 1)];
+    let plan = plan(&[&servers[0], &servers[1]], 50);
+    let report = run(plan, |s| s.clients_bound == 50).report;
+    let of = |server: &Responder| report.answers_by_server[&server.address.to_string()];
+    assert_eq!((of(&servers[0]), of(&servers[1])), (report.exchanges, 0), "{report}");
+    assert!(report.exchanges >= 100, "{report}");
+}
+
+#[test]
 fn renewals_go_on_and_lost_datagrams_are_sent_again() {
     let responder = Responder::start(Server::new(Quirk::None), 101);
     let mut plan = plan(&[&responder], 100);

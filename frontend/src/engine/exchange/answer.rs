@@ -59,7 +59,7 @@ pub enum Cause {
     Any,
     /// The relationship has no partner.
     Standalone,
-    /// The store says that the partner is not live.
+    /// The store says that the partner is not live, or it is partner no more.
     PartnerDown,
     /// The store says that the partner does not serve this link (RFC 7031 §4.7).
     PartnerLinkDown,
@@ -186,16 +186,14 @@ pub(in crate::engine) fn decide(claim: &Claim<'_>) -> Answer {
 }
 
 /// Why it is this frontend's turn; nothing if it is its partner's. A partner that is not live is never left anything.
-/// Otherwise what tells the two apart decides: who is live, who hears the relay, who serves the link; where both are
-/// found wanting alike neither is excluded, and the bucket decides as in the normal case.
+/// Otherwise what tells the two apart decides: who hears the relay and who serves the link, since the other does not get
+/// the message at all, and then whether this frontend is live itself; where both are found wanting alike neither is
+/// excluded, and the bucket decides as in the normal case.
 fn my_turn(claim: &Claim<'_>) -> Option<Cause> {
     let (mine, partners) = (claim.mine, claim.partners);
     let by_rule = by_rule(claim);
     if !partners.is_live {
         return by_rule.or(Some(Cause::PartnerDown));
-    }
-    if !mine.is_live {
-        return None;
     }
     match (mine.hears_relay, partners.hears_relay) {
         (true, false) => return by_rule.or(Some(Cause::RelayUnheard)),
@@ -205,6 +203,7 @@ fn my_turn(claim: &Claim<'_>) -> Option<Cause> {
     match (mine.is_link_up, partners.is_link_up) {
         (true, false) => by_rule.or(Some(Cause::PartnerLinkDown)),
         (false, true) => None,
+        _ if !mine.is_live => None,
         _ => by_rule,
     }
 }

@@ -38,11 +38,11 @@ const ADOPTIONS_PER_MESSAGE: u8 = 2;
 
 /// Why a message is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Occasion {
+enum Occasion<'t> {
     /// It has arrived.
     Arrived,
-    /// It was left to the partner, and the store's word on the partners changed: as if it had just arrived.
-    JudgedAnew,
+    /// It was left to this partner, and the store's word on the partners changed: as if it had just arrived.
+    JudgedAnew(&'t FrontendId),
     /// It is a Release or Decline that was left to the partner long enough; if its leases still stand like this, the
     /// partner did not act on it.
     Unhandled(u64),
@@ -114,7 +114,12 @@ impl<S: ReplySink> Desk<'_, S> {
         self.answer_waiting(&Waiting::Adoption(client), Occasion::Adopted);
     }
 
-    fn answer_waiting(&mut self, what: &Waiting, occasion: Occasion) {
+    /// The configuration changed, and with it maybe whose turn it is: what was left to partners is judged anew.
+    pub(in crate::engine) fn reconfigured(&mut self) {
+        self.release(Releasing::LeftTo { partner: None, link: None });
+    }
+
+    fn answer_waiting(&mut self, what: &Waiting, occasion: Occasion<'_>) {
         for serial in self.exchange.parked.serials() {
             if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| waiting == what) {
                 self.answer_taken(taken, occasion);
@@ -200,12 +205,13 @@ impl<S: ReplySink> Desk<'_, S> {
     fn answer_released(&mut self) {
         let mut answered = 0;
         while let Some((what, mut serials)) = self.exchange.releasing.pop_front() {
-            let occasion = match what {
-                Releasing::LeftTo { .. } => Occasion::JudgedAnew,
-                Releasing::LookUps => Occasion::LookedUp,
-            };
             while let Some(serial) = serials.next_back() {
                 if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| what.fits(waiting)) {
+                    let left_to = match &taken.waiting {
+                        Waiting::Partner { partner, .. } => Some(partner.clone()),
+                        Waiting::LookUp(_) | Waiting::Adoption(_) => None,
+                    };
+                    let occasion = left_to.as_ref().map_or(Occasion::LookedUp, Occasion::JudgedAnew);
                     self.answer_taken(taken, occasion);
                     answered += 1;
                 }
@@ -217,7 +223,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
     }
 
-    fn answer_taken(&mut self, taken: Taken, occasion: Occasion) {
+    fn answer_taken(&mut self, taken: Taken, occasion: Occasion<'_>) {
         match self.look_at(&taken.packet(), occasion) {
             Some(Handled::Answered { .. }) => self.counters.parked_answered += 1,
             Some(Handled::Kept) => return self.exchange.parked.put_back(taken),
@@ -227,7 +233,7 @@ impl<S: ReplySink> Desk<'_, S> {
     }
 
     /// Counts what became of a message; nothing if it was discarded.
-    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion) -> Option<Handled> {
+    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Option<Handled> {
         match self.consider(packet, occasion) {
             Ok(handled) => {
                 if let Handled::Answered { message_type, cause } = handled {
@@ -242,7 +248,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
     }
 
-    fn consider(&mut self, packet: &Packet<'_>, occasion: Occasion) -> Result<Handled, Discard> {
+    fn consider(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Result<Handled, Discard> {
         let decoded = decode(packet.bytes)?;
         if occasion == Occasion::Arrived {
             self.counters.receive(&decoded);
@@ -265,7 +271,7 @@ impl<S: ReplySink> Desk<'_, S> {
         topology: &Topology,
         packet: &Packet<'_>,
         decoded: &Decoded<'_>,
-        occasion: Occasion,
+        occasion: Occasion<'_>,
     ) -> Result<Handled, Discard> {
         let (message, relay) = (decoded.message(), decoded.relay());
         let no_link = match message.kind {
@@ -292,12 +298,18 @@ impl<S: ReplySink> Desk<'_, S> {
                 cause = Some(Cause::Unhandled);
                 went_unanswered = true;
             }
-            Occasion::Arrived | Occasion::JudgedAnew => {
+            Occasion::Arrived | Occasion::JudgedAnew(_) => {
                 let relay = relay.map(|_| packet.source.to_bits());
-                let claim = self.claim(place, message, &speaker, key, relay);
+                let mut claim = self.claim(place, message, &speaker, key, relay);
+                if let Occasion::JudgedAnew(left_to) = occasion
+                    && claim.relationship.partner_of(claim.me) != Some(left_to)
+                {
+                    // That one may have dropped it, and its successor did so while it was no partner.
+                    claim.partners.is_live = false;
+                }
                 match decide(&claim) {
                     Answer::Now(why) => cause = Some(why),
-                    Answer::Park if occasion == Occasion::JudgedAnew => return Ok(Handled::Kept),
+                    Answer::Park if occasion != Occasion::Arrived => return Ok(Handled::Kept),
                     Answer::Park => return self.leave_to_partner(place, key, packet, message),
                 }
                 went_unanswered = came_again(&claim, cause, place, message);

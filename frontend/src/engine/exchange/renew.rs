@@ -154,6 +154,10 @@ fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing
     match leases.owner_of(prefix) {
         // Past the deadline it may be granted to another by now (R4).
         Owner::Me if is_autonomous => Standing::Unclaimed,
+        // A partner that serves has told what it promised, or will presently; and may promise this address to another.
+        Owner::Partner(partner) if leases.service_of(partner, cx.link.id, None).is_live => {
+            Standing::Doubtful(Discard::UnrecordedLease)
+        }
         Owner::Partner(_) | Owner::Closed if is_autonomous && leases.holder_of(prefix).is_none() => {
             Standing::Adoptable
         }

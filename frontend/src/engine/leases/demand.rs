@@ -47,12 +47,28 @@ pub(super) struct Stock {
     pub(super) free: u64,
 }
 
-/// The wish for ranges of one pool, and for less of them.
-#[derive(Debug)]
-pub(super) struct Demand {
+/// How large a pool and its ranges are.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
     range_slots: u64,
     pool_ranges: u64,
     scarce: bool,
+}
+
+impl Scale {
+    fn of(geometry: &Geometry, kind: IaKind) -> Self {
+        Self {
+            range_slots: 1u64 << geometry.range_bits(),
+            pool_ranges: geometry.last_slice().saturating_add(1),
+            scarce: kind == IaKind::Pd || geometry.last_slot() < SCARCE_BELOW,
+        }
+    }
+}
+
+/// The wish for ranges of one pool, and for less of them.
+#[derive(Debug)]
+pub(super) struct Demand {
+    scale: Scale,
     outstanding: Option<UpdateSeq>,
     granted_since: bool,
     not_before: LocalTime,
@@ -78,9 +94,7 @@ impl Demand {
     pub(super) fn new(geometry: &Geometry, kind: IaKind) -> Self {
         Self {
             created_in_all: 0,
-            range_slots: 1u64 << geometry.range_bits(),
-            pool_ranges: geometry.last_slice().saturating_add(1),
-            scarce: kind == IaKind::Pd || geometry.last_slot() < SCARCE_BELOW,
+            scale: Scale::of(geometry, kind),
             outstanding: None,
             granted_since: false,
             not_before: LocalTime::ZERO,
@@ -95,6 +109,12 @@ impl Demand {
             created: 0,
             created_before: 0,
         }
+    }
+
+    /// The pool ends elsewhere now.
+    pub(super) fn reshape(&mut self, geometry: &Geometry, kind: IaKind) {
+        self.scale = Scale::of(geometry, kind);
+        self.opened();
     }
 
     pub(super) fn created(&mut self, now: LocalTime) {
@@ -139,16 +159,16 @@ impl Demand {
 
     /// Ranges of the first ask.
     fn first_bite(&self) -> u64 {
-        let share = if self.scarce { FIRST_SHARE_SCARCE } else { SHARE };
-        FIRST_SLOTS.div_ceil(self.range_slots).min(self.pool_ranges.div_ceil(share)).max(1)
+        let share = if self.scale.scarce { FIRST_SHARE_SCARCE } else { SHARE };
+        FIRST_SLOTS.div_ceil(self.scale.range_slots).min(self.scale.pool_ranges.div_ceil(share)).max(1)
     }
 
     fn first_bite_slots(&self) -> u64 {
-        self.first_bite().saturating_mul(self.range_slots)
+        self.first_bite().saturating_mul(self.scale.range_slots)
     }
 
     fn low_water(&self, now: LocalTime, stock: Stock) -> u64 {
-        let least = if self.scarce { self.first_bite_slots() / 4 } else { stock.slots / 4 };
+        let least = if self.scale.scarce { self.first_bite_slots() / 4 } else { stock.slots / 4 };
         least.max(self.rate(now)).max(1)
     }
 
@@ -160,19 +180,19 @@ impl Demand {
         if stock.ranges > 0 && stock.free >= self.low_water(now, stock) && !self.starved.get() {
             return None;
         }
-        let wanted = match (stock.ranges, self.scarce) {
+        let wanted = match (stock.ranges, self.scale.scarce) {
             (0, _) => self.first_bite(),
-            (_, true) => self.rate(now).div_ceil(self.range_slots).max(self.first_bite()),
+            (_, true) => self.rate(now).div_ceil(self.scale.range_slots).max(self.first_bite()),
             (owned, false) => owned,
         };
-        let ranges = wanted.min(self.pool_ranges.div_ceil(SHARE)).clamp(1, RANGES_MAX);
+        let ranges = wanted.min(self.scale.pool_ranges.div_ceil(SHARE)).clamp(1, RANGES_MAX);
         u32::try_from(ranges).ok()
     }
 
     /// How many free slots of a scarce pool lie idle above the high-water mark.
     pub(super) fn idle(&self, now: LocalTime, stock: Stock) -> u64 {
         let quiet = now >= self.active_at.get() + IDLE_AFTER;
-        if !self.scarce || !quiet || now < self.return_not_before || self.outstanding.is_some() {
+        if !self.scale.scarce || !quiet || now < self.return_not_before || self.outstanding.is_some() {
             return 0;
         }
         let low = self.low_water(now, stock).saturating_mul(HIGH_WATER_TIMES);

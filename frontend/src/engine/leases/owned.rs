@@ -39,6 +39,8 @@ pub(super) struct OwnedRange {
     first: u64,
     last: u64,
     readiness: Readiness,
+    /// A load is under way that may show it to be another's now.
+    suspended: bool,
     slots: Slots,
     /// Slots that are not reserved, where there is a map.
     usable: u64,
@@ -76,11 +78,16 @@ impl OwnedRange {
             Slots::Dense(map) => map.free() as u64,
             Slots::Sparse { .. } => 0,
         };
-        Some(Self { first, last, readiness, slots, usable })
+        Some(Self { first, last, readiness, suspended: false, slots, usable })
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.readiness == Readiness::Ready
+        self.readiness == Readiness::Ready && !self.suspended
+    }
+
+    /// Whether the session may use it waits for the load.
+    pub(super) fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
     }
 
     /// All leases are known now.

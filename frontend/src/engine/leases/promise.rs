@@ -283,7 +283,8 @@ impl Leases {
         if record.store_state.awaits_freeing() && !is_revived {
             return None;
         }
-        let pool = self.names.pool(record.pool)?;
+        // What was cut off a pool runs out, as leases of a pool that was removed do.
+        let pool = self.names.pool(record.pool).filter(|p| p.range_of(prefix).is_some())?;
         let is_ours = || self.ranges.pool(pool.id).is_some_and(|r| r.may_create(prefix));
         if is_off(Mechanism::PartnerRenewal) && !is_ours() {
             return None;

@@ -26,6 +26,8 @@ pub(super) struct RangeInfo {
     fresh: bool,
     /// The batch with which it goes back: nothing is created from it any more.
     returning: Option<UpdateSeq>,
+    /// Known from before the load that is under way, which did not name it yet.
+    unconfirmed: bool,
 }
 
 /// The session's own ranges of one pool.
@@ -104,7 +106,8 @@ impl PoolRanges {
     }
 
     fn add(&mut self, slice: u64, fresh: bool, loaded: bool) -> bool {
-        if self.by_slice.contains_key(&slice) {
+        if let Some(place) = self.by_slice.get(&slice) {
+            self.change(*place, |range, _, _| range.suspend(false));
             return false;
         }
         let Some(range) = OwnedRange::new(&self.geometry, self.kind, slice, fresh, loaded) else {
@@ -210,7 +213,10 @@ impl Ranges {
             let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
             let mut ranges = match known {
                 Some(ranges) if !reshaped => ranges,
-                Some(ranges) => PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) },
+                Some(mut ranges) => {
+                    ranges.demand.reshape(&pool.geometry, pool.kind);
+                    PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) }
+                }
                 None => PoolRanges::new(pool),
             };
             let first = RangeId { pool: pool.id, slice: 0 };
@@ -229,9 +235,8 @@ impl Ranges {
     /// Takes the store's word on one range. True when it is newly this session's.
     pub(super) fn take(&mut self, now: LocalTime, record: &RangeRecord, me: Epoch, loaded: bool) -> bool {
         let before = self.infos.get(&record.range);
-        // A load may show what was before our return is taken.
-        let returning =
-            before.filter(|b| b.owner == record.owner && !record.closed).and_then(|b| b.returning);
+        // A load may show what was before our return is taken; so may a declaration that was taken back (R4).
+        let returning = before.filter(|b| b.owner == record.owner).and_then(|b| b.returning);
         let is_own_return = before.is_some_and(RangeInfo::is_returning);
         let info = RangeInfo {
             owner: record.owner,
@@ -239,6 +244,7 @@ impl Ranges {
             closed: record.closed,
             fresh: record.fresh,
             returning,
+            unconfirmed: false,
         };
         let mine = info.is_owned_by(me);
         self.infos.insert(record.range, info);
@@ -259,8 +265,34 @@ impl Ranges {
         new
     }
 
+    /// What was granted and taken back since the stream broke off is learnt from the load alone: until it names a range,
+    /// nothing is created there (R1).
+    pub(super) fn begin_load(&mut self) {
+        self.infos.values_mut().for_each(|info| info.unconfirmed = true);
+        for pool in self.pools.values_mut() {
+            for place in 0..pool.owned.len() {
+                pool.change(place, |range, _, _| range.suspend(true));
+            }
+        }
+    }
+
+    /// The load is over. What it did not name and is not on its way back is nobody's.
+    fn drop_unconfirmed(&mut self) {
+        let gone = |(range, info): (&RangeId, &RangeInfo)| {
+            (info.unconfirmed && !info.is_returning()).then_some(*range)
+        };
+        let gone: Vec<RangeId> = self.infos.iter().filter_map(gone).collect();
+        for range in gone {
+            self.infos.remove(&range);
+            if let Some(pool) = self.pools.get_mut(&range.pool) {
+                pool.drop_slice(range.slice);
+            }
+        }
+    }
+
     /// All leases are known: ranges with former owners can be gone through.
     pub(super) fn loaded(&mut self) {
+        self.drop_unconfirmed();
         for pool in self.pools.values_mut() {
             for place in 0..pool.owned.len() {
                 pool.change(place, |range, _, _| range.loaded());
@@ -347,7 +379,11 @@ impl Ranges {
         if let Some(info) = self.infos.get_mut(&range)
             && info.returning == Some(batch)
         {
-            (info.returning, info.owner, info.frontend) = (None, Epoch::NONE, None);
+            info.returning = None;
+            // One that was closed is not given back: it stays its owner's until that is dead for certain (R6).
+            if !info.closed {
+                (info.owner, info.frontend) = (Epoch::NONE, None);
+            }
         }
     }
 

@@ -343,6 +343,7 @@ impl Leases {
         if !welcome.resumed {
             self.untold_outcomes(now, welcome.applied_sequence, news);
             self.load.begin(self.records.len() > 0);
+            self.ranges.begin_load();
             self.session.last_index = welcome.index;
         }
         self.set_draining(welcome.draining);

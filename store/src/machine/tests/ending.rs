@@ -8,8 +8,10 @@ use leasehold_proto::session::{HostProof, StoreEvent, UpdateRefusal};
 use leasehold_proto::words::{Epoch, RangeId};
 use std::time::Duration;
 
-const HOST: HostProof = HostProof { boot_id: [1; 16], lock_id: [2; 16] };
-const OTHER_LOCK: HostProof = HostProof { boot_id: [1; 16], lock_id: [3; 16] };
+const HOST: HostProof = HostProof { boot_id: [1; 16], lock_id: [2; 16], holding: 7 };
+/// The process after it.
+const HOST_AGAIN: HostProof = HostProof { holding: 8, ..HOST };
+const OTHER_LOCK: HostProof = HostProof { lock_id: [3; 16], ..HOST_AGAIN };
 
 /// What a promise made at the last moment may last, guard included.
 fn promise_secs() -> u64 {
@@ -34,7 +36,7 @@ fn r6_a_restart_that_holds_the_same_lock_proves_its_predecessor_gone() {
     let mut lab = Lab::new();
     let old = lab.open_on("a", Some(HOST));
     let range = lab.grant(old, 1)[0];
-    lab.open_on("a", Some(HOST));
+    lab.open_on("a", Some(HOST_AGAIN));
     assert_eq!(standing(&lab, range), RangeStanding::Closed, "its last promises are in force");
     lab.pass(promise_secs() - 1);
     assert_eq!(standing(&lab, range), RangeStanding::Closed);
@@ -45,7 +47,10 @@ fn r6_a_restart_that_holds_the_same_lock_proves_its_predecessor_gone() {
 
 #[test]
 fn r6_another_lock_or_none_proves_nothing() {
-    for host in [None, Some(OTHER_LOCK), Some(HostProof { boot_id: [9; 16], ..HOST })] {
+    // The same holding shown again is the same process: a late word of its own, or a session it opens anew.
+    let other_boot = HostProof { boot_id: [9; 16], ..HOST_AGAIN };
+    let earlier = HostProof { holding: HOST.holding - 1, ..HOST };
+    for host in [None, Some(OTHER_LOCK), Some(other_boot), Some(HOST), Some(earlier)] {
         let mut lab = Lab::new();
         let old = lab.open_on("a", Some(HOST));
         let range = lab.grant(old, 1)[0];
@@ -69,7 +74,7 @@ fn r6_what_the_gone_session_promised_and_told_stays() {
     let old = lab.open_on("a", Some(HOST));
     lab.grant(old, 1);
     lab.promise(old, address(0x10), 1).unwrap();
-    let new = lab.open_on("a", Some(HOST));
+    let new = lab.open_on("a", Some(HOST_AGAIN));
     // A batch that was under way when the process died is taken as long as it can matter.
     lab.promise(old, address(0x11), 2).unwrap();
     lab.promise(new, address(0x10), 1).unwrap();
@@ -84,7 +89,7 @@ fn ended_lease_of_a_crashed_session(host: Option<HostProof>) -> (Lab, Epoch) {
     let (old, b) = (lab.open_on("a", host), lab.open("b"));
     lab.grant(old, 1);
     lab.promise(old, address(0x10), 1).unwrap();
-    let a = lab.open_on("a", host);
+    let a = lab.open_on("a", host.map(|held| HostProof { holding: held.holding + 1, ..held }));
     lab.acknowledge(a);
     let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
     release.base_version = lab.index();
@@ -138,6 +143,35 @@ fn r2_what_a_superseded_session_made_itself_it_holds_back() {
     lab.acknowledge(b);
     assert_eq!(lab.state(address(0x10)), LeaseState::Released);
     // It is still there, and reads of it.
+    lab.acknowledge(old);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Free);
+}
+
+#[test]
+fn r2_what_a_superseded_session_holds_back_stays_so_when_another_session_is_forgotten() {
+    let mut lab = Lab::new();
+    let (a, old) = (lab.open("a"), lab.open("b"));
+    lab.grant(a, 1);
+    lab.promise(a, address(0x10), 1).unwrap();
+    let b = lab.open("b");
+    let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
+    release.base_version = lab.index();
+    lab.tell(a, release).unwrap();
+    lab.acknowledge(a);
+    lab.acknowledge(b);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released, "the old session may have extended it");
+    // A clean restart: what was held back is looked at anew.
+    let mut last = lab.batch(a);
+    last.closing = true;
+    last.acked_index = lab.index();
+    lab.send(last);
+    let a = lab.open("a");
+    for _ in 0..5 {
+        lab.pass(1);
+        lab.acknowledge(a);
+        lab.acknowledge(b);
+        assert_eq!(lab.state(address(0x10)), LeaseState::Released);
+    }
     lab.acknowledge(old);
     assert_eq!(lab.state(address(0x10)), LeaseState::Free);
 }

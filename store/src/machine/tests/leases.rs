@@ -1,6 +1,6 @@
 //! Promises, renewals by the partner, releases, expiry and freeing.
 
-use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address};
+use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address, network};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::{StoreEvent, UpdateRefusal};
 use leasehold_proto::time::{ClusterTime, Lifetime};
@@ -67,6 +67,30 @@ fn r5_either_partner_extends_for_the_same_client_and_nobody_for_another() {
 }
 
 #[test]
+fn r4_others_are_judged_by_the_largest_allowances_ever_configured() {
+    let expiry_secs = |lowered: bool| {
+        let mut lab = Lab::new();
+        let mut generous = network();
+        generous.timing =
+            Some(leasehold_proto::v1::Timing { rho_ppm: 1000, flight_ms: 60_000, send_ms: 1000 });
+        lab.configure(&generous);
+        let (a, _) = (lab.open("a"), lab.open("b"));
+        lab.grant(a, 1);
+        lab.promise(a, address(0x10), 1).unwrap();
+        if lowered {
+            // A frontend that the store does not reach goes on by the old ones.
+            lab.configure(&network());
+        }
+        let made = lab.now();
+        while lab.state(address(0x10)) == LeaseState::Active {
+            lab.pass(1);
+        }
+        lab.now().saturating_since(made).as_secs()
+    };
+    assert_eq!(expiry_secs(true), expiry_secs(false));
+}
+
+#[test]
 fn r2_an_expired_lease_is_free_only_when_both_partners_have_read_so() {
     let (mut lab, a, b) = partners();
     lab.promise(a, address(0x10), 1).unwrap();
@@ -125,6 +149,24 @@ fn r2_a_silent_partner_holds_a_lease_back_until_it_is_dead_for_certain() {
     assert!(freed_at > promised, "{freed_at:?} is not after {promised:?}");
     assert!(freed_at < promised + std::time::Duration::from_secs(90));
     assert!(lab.machine.session(b).is_some_and(|s| s.ended));
+}
+
+/// Found by the simulation: with nobody about, every index counts as read, and what expired was freed at once.
+#[test]
+fn r2_what_expires_when_every_session_is_silent_waits_for_their_certain_death() {
+    let (mut lab, a, _) = partners();
+    lab.promise(a, address(0x10), 1).unwrap();
+    let acked = lab.lease(address(0x10)).acked_until;
+    let mut freed_at = None;
+    for _ in 0..600 {
+        lab.pass(10);
+        if freed_at.is_none() && lab.state(address(0x10)) == LeaseState::Free {
+            freed_at = Some(lab.now());
+        }
+    }
+    let deadline = ClusterTime::from_millis(1000) + std::time::Duration::from_secs(AUTONOMY_SECS);
+    let promised = acked.max(deadline) + std::time::Duration::from_secs(u64::from(MCLT_SECS));
+    assert!(freed_at.expect("it is freed in the end") > promised);
 }
 
 #[test]

@@ -63,7 +63,8 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
     match step {
         Step::Open(first, host) => {
             // Host 0 cannot tell where it runs.
-            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16] });
+            let holding = machine.sessions().map(|s| s.epoch.0).max().unwrap_or_default();
+            let host = (*host > 0).then_some(HostProof { boot_id: [*host; 16], lock_id: [1; 16], holding });
             vec![Command::OpenSession { frontend: partner(*first), host }]
         }
         Step::DeclareDown { first, withdraw: false } => {

@@ -6,6 +6,7 @@ use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex};
+use std::ops::Bound;
 
 /// A cluster with a lease of `a`'s, told, and one that waits to be freed; `b` is drained.
 fn old_cluster() -> Lab {
@@ -27,6 +28,10 @@ fn rows(lab: &Lab) -> Vec<(Vec<u8>, Vec<u8>)> {
     lab.machine.rows().collect()
 }
 
+fn whole(lab: &Lab) -> Command {
+    Command::RestoreRows { first: true, rows: rows(lab) }
+}
+
 fn found(without_waiting: bool) -> Command {
     Command::Found(Found {
         cluster: "test".into(),
@@ -39,8 +44,8 @@ fn found(without_waiting: bool) -> Command {
 /// The same rows in a new cluster, in pieces of three.
 fn founded_anew(old: &Lab, without_waiting: bool) -> Lab {
     let mut lab = Lab::blank(old.now());
-    for piece in rows(old).chunks(3) {
-        let applied = lab.apply(vec![Command::RestoreRows(piece.to_vec())]);
+    for (place, piece) in rows(old).chunks(3).enumerate() {
+        let applied = lab.apply(vec![Command::RestoreRows { first: place == 0, rows: piece.to_vec() }]);
         assert_eq!(applied.outcomes, [Outcome::RowsTaken]);
     }
     assert!(lab.machine.is_restoring() && lab.machine.cluster().is_none());
@@ -116,14 +121,19 @@ fn fo_907_unlimited_autonomy_waits_for_an_override() {
 fn a_restoring_that_broke_off_is_begun_again_and_nothing_else_is_founded_meanwhile() {
     let old = old_cluster();
     let mut lab = Lab::blank(old.now());
-    lab.apply(vec![Command::RestoreRows(rows(&old)[..2].to_vec())]);
+    // Another export, of which more is left than of this one.
+    let mut other = old_cluster();
+    let newest = other.machine.newest_epoch();
+    other.grant(newest, 3);
+    other.promise(newest, address(0x70), 9).unwrap();
+    lab.apply(vec![whole(&other)]);
     let mut blank = found(false);
     if let Command::Found(found) = &mut blank {
         found.restored = None;
     }
     assert_eq!(lab.apply(vec![blank]).outcomes, [Outcome::RestoringUnfinished]);
     // A node rebuilt from its disk goes on.
-    let applied = lab.apply(vec![Command::RestoreRows(rows(&old))]);
+    let applied = lab.apply(vec![whole(&old)]);
     assert_eq!(applied.outcomes, [Outcome::RowsTaken]);
     let mut rebuilt = Machine::from_rows(&mut lab.machine.rows()).unwrap();
     assert!(rebuilt.is_restoring());
@@ -131,12 +141,18 @@ fn a_restoring_that_broke_off_is_begun_again_and_nothing_else_is_founded_meanwhi
     let batch = CommandBatch { stamp: lab.now(), commands: vec![found(false)] };
     rebuilt.apply(LogIndex(lab.index().0), &batch);
     assert!(rebuilt.rows().eq(lab.machine.rows()));
+    invariants::check(&rebuilt).unwrap();
+    let mut in_one_go = Lab::blank(old.now());
+    in_one_go.apply(vec![whole(&old)]);
+    in_one_go.apply(vec![found(false)]);
+    let leases = |lab: &Lab| lab.machine.leases_from(Bound::Unbounded).map(|l| l.prefix).collect::<Vec<_>>();
+    assert_eq!(leases(&lab), leases(&in_one_go), "nothing of the first attempt is left");
     let mut founded = founded_anew(&old, false);
-    let applied = founded.apply(vec![Command::RestoreRows(rows(&old))]);
+    let applied = founded.apply(vec![whole(&old)]);
     assert_eq!(applied.outcomes, [Outcome::AlreadyFounded], "a cluster that lives is not overwritten");
     // Without the rows there is nothing to be founded from.
     assert_eq!(Lab::blank(old.now()).apply(vec![found(false)]).outcomes, [Outcome::RestoringUnfinished]);
     let nonsense = vec![(vec![77u8], vec![1u8])];
-    let applied = Lab::blank(old.now()).apply(vec![Command::RestoreRows(nonsense)]);
+    let applied = Lab::blank(old.now()).apply(vec![Command::RestoreRows { first: true, rows: nonsense }]);
     assert!(matches!(&applied.outcomes[..], [Outcome::RowRefused(why)] if why.contains("newer")));
 }

@@ -121,9 +121,15 @@ impl World {
         }
     }
 
-    /// A node's disk is lost with it: what it had is gone, and it may not vote with what it remembers.
+    /// A node's disk is lost with it: what it had is gone, and it may not vote with what it remembers. A majority
+    /// always keeps theirs: without it what was committed would be lost, which nothing can mend.
     pub(in crate::sim) fn lose_disk(&mut self, node: usize) {
         self.crash_node(node);
+        let nodes = &self.store.nodes;
+        let keep = (0..nodes.len()).filter(|n| *n != node && !nodes[*n].disk_lost).count();
+        if keep * 2 <= nodes.len() {
+            return;
+        }
         let state = &mut self.store.nodes[node];
         state.disk.clear();
         state.disk_lost = true;

@@ -16,6 +16,13 @@ const THEIRS: &str = "2001:db8:1::1810";
 /// In a closed range.
 const CLOSED: &str = "2001:db8:1::1c10";
 
+/// The partner serves no more.
+fn bereft() -> Lab {
+    let mut lab = Lab::new();
+    lab.liveness("fe-b", false);
+    lab
+}
+
 fn batches(lab: &mut Lab) -> Vec<Arc<SessionBatch>> {
     lab.drain();
     let sent = std::mem::take(&mut lab.to_store);
@@ -73,7 +80,7 @@ fn record(lab: &Lab, update: &LeaseUpdate, index: LogIndex) -> Lease {
 fn r7_a_lease_that_nobody_recorded_is_adopted_and_then_its_client_is_answered() {
     for claimed in [THEIRS, CLOSED] {
         for message in [Msg::renew(), Msg::rebind()] {
-            let mut lab = Lab::new();
+            let mut lab = bereft();
             lab.commit();
             assert!(lab.send(message.na(1, &[claimed])).is_none(), "nothing is said before the store has it");
             let sent = batches(&mut lab);
@@ -91,8 +98,28 @@ fn r7_a_lease_that_nobody_recorded_is_adopted_and_then_its_client_is_answered() 
 }
 
 #[test]
-fn r7_what_the_store_does_not_adopt_gets_no_answer() {
+fn r7_a_partner_that_serves_is_not_forestalled_in_its_ranges() {
     let mut lab = Lab::new();
+    lab.commit();
+    let asks = |lab: &mut Lab, claimed: &str, xid: u8| {
+        // Left to the partner, and seen again: this frontend looks at it.
+        let message = || Msg::rebind().xid([7, 7, xid]).elapsed_ms(6000).na(1, &[claimed]);
+        assert!(lab.send(message()).is_none());
+        adoptions(&batches(lab)).len()
+    };
+    assert_eq!(
+        asks(&mut lab, THEIRS, 1),
+        0,
+        "it may promise the address to another, and has told what it promised"
+    );
+    assert_eq!(asks(&mut lab, CLOSED, 2), 1);
+    lab.liveness("fe-b", false);
+    assert_eq!(asks(&mut lab, THEIRS, 3), 1);
+}
+
+#[test]
+fn r7_what_the_store_does_not_adopt_gets_no_answer() {
+    let mut lab = bereft();
     lab.commit();
     assert!(lab.send(Msg::renew().na(1, &[THEIRS])).is_none());
     let sent = batches(&mut lab);
@@ -106,7 +133,7 @@ fn r7_what_the_store_does_not_adopt_gets_no_answer() {
 
 #[test]
 fn r7_cut_off_nothing_is_adopted_and_nothing_said() {
-    let mut lab = Lab::new();
+    let mut lab = bereft();
     lab.commit();
     lab.engine.disconnected(lab.now);
     assert!(lab.send(Msg::renew().na(1, &[THEIRS])).is_none());
@@ -116,7 +143,7 @@ fn r7_cut_off_nothing_is_adopted_and_nothing_said() {
 
 #[test]
 fn r7_a_store_that_does_not_answer_in_time_leaves_the_message_without_an_answer() {
-    let mut lab = Lab::new();
+    let mut lab = bereft();
     lab.commit();
     assert!(lab.send(Msg::renew().na(1, &[THEIRS])).is_none());
     let sent = batches(&mut lab);
@@ -130,7 +157,7 @@ fn r7_a_store_that_does_not_answer_in_time_leaves_the_message_without_an_answer(
 
 #[test]
 fn r7_one_message_claims_two_leases_at_most_and_an_address_is_claimed_once_at_a_time() {
-    let mut lab = Lab::new();
+    let mut lab = bereft();
     lab.commit();
     let three = ["2001:db8:1::1811", "2001:db8:1::1812", "2001:db8:1::1813"];
     assert!(lab.send(Msg::renew().na(1, &three)).is_none());
@@ -145,7 +172,7 @@ fn r7_one_message_claims_two_leases_at_most_and_an_address_is_claimed_once_at_a_
 
 #[test]
 fn r7_address_and_prefix_of_one_message_are_adopted_together() {
-    let mut lab = Lab::new();
+    let mut lab = bereft();
     lab.commit();
     let delegated = "2001:db8:8000:8100::/56";
     assert!(lab.send(Msg::renew().na(1, &[THEIRS]).pd(2, &[delegated])).is_none());
@@ -159,6 +186,7 @@ fn r7_address_and_prefix_of_one_message_are_adopted_together() {
 #[test]
 fn r7_claims_are_limited_in_number() {
     let mut lab = Lab::with_parked("fe-a", network(), 4096);
+    lab.liveness("fe-b", false);
     lab.commit();
     let claim = |lab: &mut Lab, from: u32, to: u32| {
         for n in from..to {

@@ -2,14 +2,14 @@
 //! that, and what becomes of messages left to a partner that turns out to be deaf.
 
 use super::super::answer::{Answer, BucketKey, Cause, Claim, OfferedBy, decide};
-use super::lab::{LAN, MULTICAST, frontend, network, prefix};
+use super::lab::{LAN, MULTICAST, checked, frontend, network, prefix};
 use super::message::DUID;
 use super::{Lab, Msg, relayed};
 use crate::codec::Discard;
 use crate::codec::wire::{msg, status};
 use crate::engine::leases::Service;
 use leasehold_proto::lease::{LeaseState, UpdateKind};
-use leasehold_proto::session::{InterfaceHealth, LinkReport, ToStore};
+use leasehold_proto::session::{InterfaceHealth, LinkReport, StoreEvent, ToStore};
 use leasehold_proto::words::LinkId;
 
 const WAN: LinkId = LinkId(2);
@@ -34,7 +34,7 @@ fn services() -> Vec<Service> {
 /// Every word on both partners × whose bucket × offer × Elapsed Time × seen before.
 #[test]
 fn fo_910_decision_table() {
-    let network = super::lab::checked(network());
+    let network = checked(network());
     let relationship = &network.relationships[0];
     let (a, b) = (frontend("fe-a"), frontend("fe-b"));
     let bucket = BucketKey::of_server(relationship.server_duid.as_bytes()).bucket(DUID);
@@ -52,26 +52,23 @@ fn fo_910_decision_table() {
                     decide(&claim)
                 };
                 let early = [judge(true, 500, false), judge(false, 500, false)];
-                let answering = early.iter().filter(|answer| **answer != Answer::Park).count();
-                if of_a.is_live || of_b.is_live {
-                    assert_eq!(answering, 1, "{of_a:?} {of_b:?} {offered:?}: {early:?}");
-                } else {
-                    assert_eq!(answering, 2, "neither can tell whether the other is there");
-                }
-                let by_a = early[0] != Answer::Park;
+                let by = early.map(|answer| answer != Answer::Park);
+                // Of the two, the one that gets the message while the other does not.
+                let reached = match (of_a.hears_relay, of_b.hears_relay) {
+                    (a, b) if a != b => Some(a),
+                    _ if of_a.is_link_up != of_b.is_link_up => Some(of_a.is_link_up),
+                    _ => None,
+                };
                 match (of_a.is_live, of_b.is_live) {
-                    (true, false) => assert!(by_a),
-                    (false, true) => assert!(!by_a),
-                    _ if of_a.hears_relay != of_b.hears_relay => {
-                        assert!(!of_a.is_live || by_a == of_a.hears_relay, "the one that hears the relay");
-                    }
-                    _ if of_a.is_link_up != of_b.is_link_up => {
-                        assert!(!of_a.is_live || by_a == of_a.is_link_up, "the one that serves the link");
-                    }
                     (true, true) => {
-                        assert_eq!(by_a, offered.unwrap_or(true), "both alike: as in the normal case");
+                        let by_a = reached.or(offered).unwrap_or(true);
+                        assert_eq!(by, [by_a, !by_a], "{of_a:?} {of_b:?} {offered:?}");
                     }
-                    (false, false) => {}
+                    (true, false) => assert_eq!(by, [true, reached == Some(false)], "{of_a:?} {of_b:?}"),
+                    (false, true) => assert_eq!(by, [reached == Some(true), true], "{of_a:?} {of_b:?}"),
+                    (false, false) => {
+                        assert_eq!(by, [true; 2], "neither can tell whether the other is there")
+                    }
                 }
                 for me_is_a in [true, false] {
                     assert_ne!(judge(me_is_a, 501, false), Answer::Park);
@@ -96,6 +93,35 @@ fn fo_206_messages_left_to_a_partner_are_answered_when_it_is_said_not_to_serve_t
     assert_eq!(lab.engine.counters().answered_because(Cause::PartnerLinkDown), 3);
     lab.service("fe-a", true, &[], None);
     assert!(lab.send(Msg::solicit().xid([4, 4, 4]).na(4, &[])).is_none(), "it serves again");
+}
+
+/// Frontends read a new configuration at different moments: the old partner drops what the new one had no part in.
+#[test]
+fn fo_913_what_was_left_to_a_partner_is_answered_when_another_takes_its_place() {
+    let mut lab = Lab::with("fe-b", network());
+    assert!(lab.send(Msg::solicit().na(1, &[])).is_none());
+    let mut later = network();
+    later.version = 2;
+    assert!(lab.event(StoreEvent::Network(checked(later.clone()))).is_empty(), "the same partner has it");
+    later.relationships[0].primary = "fe-c".into();
+    later.version = 3;
+    assert_eq!(lab.event(StoreEvent::Network(checked(later))).len(), 1);
+    assert_eq!(lab.engine.status(lab.now).parked_messages, 0);
+    lab.liveness("fe-c", true);
+    assert!(lab.send(Msg::solicit().xid([2, 2, 2]).na(2, &[])).is_none(), "the new one has its turn");
+}
+
+#[test]
+fn fo_913_what_was_left_to_a_partner_is_answered_when_the_turn_changes() {
+    let mut lab = Lab::with("fe-b", network());
+    assert!(lab.send(Msg::solicit().na(1, &[])).is_none());
+    let mut turned = network();
+    turned.version = 2;
+    turned.relationships[0].primary = "fe-b".into();
+    turned.relationships[0].secondary = "fe-a".into();
+    let answers = lab.event(StoreEvent::Network(checked(turned)));
+    assert_eq!(answers.len(), 1);
+    assert_eq!(lab.engine.counters().answered_because(Cause::Bucket), 1);
 }
 
 #[test]

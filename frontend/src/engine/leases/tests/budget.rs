@@ -115,7 +115,8 @@ fn fo_409_acknowledged_time_stands_still_without_the_store_while_lifetimes_shrin
         assert!(given <= last);
         last = given;
     }
-    assert!(last + Duration::from_secs(18 * 3600) < desired, "not much shorter than wished for: {last:?}");
+    // 60 hours were acknowledged (T1 of a whole preferred lifetime, and the wish): 41 can be promised now.
+    assert!(last + Duration::from_secs(6 * 3600) < desired, "not much shorter than wished for: {last:?}");
 }
 
 #[test]

@@ -97,6 +97,24 @@ fn a_second_load_in_the_same_session_drops_what_it_does_not_confirm() {
 }
 
 #[test]
+fn r1_after_the_stream_broke_off_nothing_is_created_from_a_range_before_the_load_names_it() {
+    let mut b = Bench::ready();
+    assert!(b.create(1).is_ok());
+    b.grant(POOL, 1, true);
+    b.settle();
+    b.disconnect();
+    b.welcome(ME, false, 99);
+    assert_eq!(b.create(2), Err(NoLease::NotNow), "of neither is it known whose it is now");
+    // One is still this session's, the other nobody's.
+    let kept = b.range(POOL, 1, ME, true);
+    b.load_done(&[], &[kept]);
+    let made: Vec<Prefix> = (10..26).map(|n| b.create(n).unwrap().prefix).collect();
+    assert!(made.iter().all(|p| (address(16)..=address(31)).contains(p)), "{made:?}");
+    assert_eq!(b.create(30).ok().map(|made| made.prefix), None);
+    assert_eq!(b.leases.status(b.now()).pools[0].ranges_owned, 1);
+}
+
+#[test]
 fn r4_an_unknown_session_is_fenced_and_another_opened() {
     let mut b = Bench::ready();
     let prefix = b.create(1).unwrap().prefix;

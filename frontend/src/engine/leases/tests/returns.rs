@@ -278,3 +278,17 @@ fn round(b: &mut Bench, vacant: &mut BTreeSet<u64>) -> (bool, bool) {
     }
     (asked, gave)
 }
+
+#[test]
+fn fo_605_a_pool_that_grew_is_asked_for_by_its_new_size() {
+    let mut b = Bench::ready();
+    let gone = b.range(POOL, 0, Epoch::NONE, false);
+    b.entry(vec![StoreEvent::Range(gone)]);
+    let larger = network_with(|wire| {
+        wire.version = 2;
+        wire.pools[0].last = bits("2001:db8::1:ff").to_be_bytes().to_vec();
+    });
+    b.entry(vec![StoreEvent::Network(larger)]);
+    // 64 slots now: a thirty-second of 4096 ranges would be more.
+    assert_eq!(requests(&b.drain(), POOL), [4]);
+}
