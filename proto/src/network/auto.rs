@@ -312,8 +312,7 @@ fn assign(items: usize, bins: usize, cost: &dyn Fn(usize, usize) -> Option<i64>)
         let mut reach: Vec<Option<(i64, usize, Option<usize>)>> =
             (0..bins).map(|bin| cost(item, bin).map(|c| (c, item, None))).collect();
         for _ in 0..bins {
-            for moved in 0..given.len() {
-                let from = given[moved];
+            for (moved, from) in given.iter().copied().enumerate() {
                 let (Some((base, ..)), Some(now)) = (reach[from], cost(moved, from)) else { continue };
                 for to in (0..bins).filter(|to| *to != from) {
                     let Some(c) = cost(moved, to) else { continue };

@@ -72,6 +72,28 @@ fn a_clipped_slice_does_not_grow_into_what_another_pool_holds() {
 }
 
 #[test]
+fn a_slice_that_is_cut_off_does_not_grow_into_what_another_pool_holds_either() {
+    let mut lab = Lab::new();
+    let mut both = ending_at(0x18);
+    let mut other = both.pools[0].clone();
+    other.name = "other".into();
+    other.first = address(0x19).bits().to_be_bytes().to_vec();
+    other.last = address(0x1c).bits().to_be_bytes().to_vec();
+    both.pools.push(other);
+    both.relationships[0].pools.push("other".into());
+    lab.configure(&both);
+    let (pool, other) = (lab.pool(), lab.machine.network().unwrap().pools[1].id);
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    assert_eq!(slices(&mut lab, a, 4), [0, 1, 2], "the last has one address");
+    assert_eq!(lab.ask(b, other, 1).len(), 1);
+    lab.configure(&ending_at(0x14));
+    assert_eq!(lab.pool(), pool);
+    // Its last slice would come to have a second address, which is the other's.
+    lab.configure(&ending_at(0x19));
+    assert_ne!(lab.pool(), pool);
+}
+
+#[test]
 fn a_pool_shrinks_and_what_is_past_its_end_runs_out() {
     let mut lab = Lab::new();
     let pool = lab.pool();
