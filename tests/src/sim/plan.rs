@@ -85,8 +85,6 @@ pub(super) enum Step {
     Break(Fault),
     /// It is mended.
     Mend(Fault),
-    /// Something must be so, or the run fails with these words.
-    Expect(&'static str, fn(&World) -> bool),
 }
 
 /// One run.

@@ -307,11 +307,6 @@ impl World {
         match step {
             Step::Break(fault) => self.break_it(fault),
             Step::Mend(fault) => self.mend(fault),
-            Step::Expect(words, holds) => {
-                if !holds(self) {
-                    self.fail_as(Kind::Stability, format!("expected: {words}"));
-                }
-            }
         }
     }
 
