@@ -39,10 +39,10 @@ impl Machine {
             (UpdateKind::Adopt, record) => self.adopt(epoch, update, record.as_deref(), relationship, out),
             (UpdateKind::Release | UpdateKind::Decline, None) => Err(UpdateRefusal::UnknownLease),
             (UpdateKind::Release, Some(record)) => {
-                self.end(epoch, update, &record, LeaseState::Released, relationship, out)
+                self.end(epoch, update, &record, LeaseState::Released, out)
             }
             (UpdateKind::Decline, Some(record)) => {
-                self.end(epoch, update, &record, LeaseState::Abandoned, relationship, out)
+                self.end(epoch, update, &record, LeaseState::Abandoned, out)
             }
         }
     }
@@ -210,9 +210,15 @@ impl Machine {
         update: &LeaseUpdate,
         record: &Lease,
         state: LeaseState,
-        relationship: RelationshipId,
         out: &mut Applied,
     ) -> Result<(), UpdateRefusal> {
+        // The record may be of a pool that was there before, and of other partners.
+        let Some(relationship) = self.pools.get(&record.pool).map(|p| p.pool.relationship) else {
+            return Err(UpdateRefusal::UnknownLease);
+        };
+        if !self.sessions.get(&epoch).is_some_and(|s| self.is_member(relationship, &s.frontend)) {
+            return Err(UpdateRefusal::NotGranted);
+        }
         if let Some(refusal) = Self::release_refusal(epoch, update, record) {
             // The sender forgot the lease at once; it learns here what stands.
             out.tell(Audience::Session(epoch), StoreEvent::Lease(Arc::new(record.clone())));

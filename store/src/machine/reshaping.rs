@@ -32,17 +32,18 @@ impl Machine {
             && old.pool.link == new.link
             && old.pool.relationship == new.relationship
             && old.pool.geometry.same_but_for_end(&new.geometry)
-            && self.rest_of_last_slice_is_clear(old, &new.geometry)
+            && [old.offered_last_slot, old.pool.geometry.last_slot()]
+                .into_iter()
+                .all(|end| self.rest_of_slice_is_clear(old, end, &new.geometry))
     }
 
-    /// A clipped last slice that was granted brings its owner the rest of it as it grows: nobody else may hold any of
-    /// that. All other slices are looked at when they are granted.
-    fn rest_of_last_slice_is_clear(&self, old: &PoolState, grown: &Geometry) -> bool {
-        let Some(from) = old.offered_last_slot.checked_add(1).filter(|slot| *slot <= grown.last_slot())
-        else {
+    /// A slice clipped at an end, of what is offered or of what is stored, brings its owner the rest of it as the pool
+    /// grows: nobody else may hold any of that. All other slices are looked at when they are granted.
+    fn rest_of_slice_is_clear(&self, old: &PoolState, end: u64, grown: &Geometry) -> bool {
+        let Some(from) = end.checked_add(1).filter(|slot| *slot <= grown.last_slot()) else {
             return true;
         };
-        let slice = old.offered_last_slice();
+        let slice = grown.slice_of(end);
         let waits_for_a_look = slice >= old.fresh_slices_used || old.passed_slices.contains(&slice);
         let Some((_, to)) = grown.slots_of(slice).filter(|(_, to)| *to >= from && !waits_for_a_look) else {
             return true;

@@ -69,7 +69,8 @@ impl Machine {
                 }
             }
             RowKey::Range(range) => {
-                let state = RangeState { owner: Epoch::NONE, closed: false, unclean: true, passed: false };
+                // Whether another pool holds something there is looked at before it is granted.
+                let state = RangeState { owner: Epoch::NONE, closed: false, unclean: true, passed: true };
                 self.ranges.insert(range, state);
             }
             RowKey::Relationship(id) => {

@@ -72,6 +72,28 @@ fn a_clipped_slice_does_not_grow_into_what_another_pool_holds() {
 }
 
 #[test]
+fn a_slice_that_is_cut_off_does_not_grow_into_what_another_pool_holds_either() {
+    let mut lab = Lab::new();
+    let mut both = ending_at(0x18);
+    let mut other = both.pools[0].clone();
+    other.name = "other".into();
+    other.first = address(0x19).bits().to_be_bytes().to_vec();
+    other.last = address(0x1c).bits().to_be_bytes().to_vec();
+    both.pools.push(other);
+    both.relationships[0].pools.push("other".into());
+    lab.configure(&both);
+    let (pool, other) = (lab.pool(), lab.machine.network().unwrap().pools[1].id);
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    assert_eq!(slices(&mut lab, a, 4), [0, 1, 2], "the last has one address");
+    assert_eq!(lab.ask(b, other, 1).len(), 1);
+    lab.configure(&ending_at(0x14));
+    assert_eq!(lab.pool(), pool);
+    // Its last slice would come to have a second address, which is the other's.
+    lab.configure(&ending_at(0x19));
+    assert_ne!(lab.pool(), pool);
+}
+
+#[test]
 fn a_pool_shrinks_and_what_is_past_its_end_runs_out() {
     let mut lab = Lab::new();
     let pool = lab.pool();
@@ -181,6 +203,29 @@ fn a_pool_moved_to_another_relationship_hands_over_by_r2_and_r4() {
     assert!(lab.machine.pool(old).is_none());
     assert_eq!(slices(&mut lab, c, 8), [0]);
     lab.promise(c, address(0x10), 9).unwrap();
+}
+
+#[test]
+fn a_release_that_names_the_new_pool_ends_a_lease_of_the_old_one_among_its_own_partners() {
+    let mut lab = Lab::new();
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    lab.acknowledge(b);
+    lab.grant(a, 1);
+    lab.promise(a, address(0x10), 1).unwrap();
+    let mut renamed = network();
+    renamed.relationships[0].name = "ac".into();
+    renamed.relationships[0].secondary = "c".into();
+    lab.configure(&renamed);
+    let c = lab.open("c");
+    let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
+    release.base_version = lab.lease(address(0x10)).version;
+    assert_eq!(lab.tell(c, release.clone()).unwrap_err(), UpdateRefusal::NotGranted);
+    lab.tell(a, release).unwrap();
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released);
+    lab.acknowledge(a);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Released, "its other partner has not read so");
+    lab.acknowledge(b);
+    assert!(lab.machine.lease(address(0x10)).is_none());
 }
 
 #[test]
