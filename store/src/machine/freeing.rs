@@ -48,13 +48,13 @@ impl Machine {
     }
 
     /// When the last of the gone sessions that hold an ended lease back is dead for certain, past moments included;
-    /// nothing when none that is gone does.
+    /// nothing when none that is gone does. Those of an old cluster count as one (FO-907).
     fn held_back_until(&self, lease: &Lease) -> Option<ClusterTime> {
         let pool = self.pools.get(&lease.pool)?;
         self.extenders(pool.pool.relationship)
             .filter(|s| s.is_gone() && s.acked_index < lease.version && could_have_extended(s, lease))
             .map(|s| self.dead_moment(s, pool, lease.acked_until))
-            .chain(self.grants_are_held().then_some(self.grants_held_until))
+            .chain((lease.state_since < self.grants_held_until).then_some(self.grants_held_until))
             .max()
     }
 
