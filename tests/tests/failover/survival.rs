@@ -38,11 +38,7 @@ fn fo_101_fo_901_exactly_two_partners_know_a_lease_and_a_third_frontend_leaves_i
             let pool = pair.machine.lease(c.lease().unwrap()).unwrap().pool;
             pair.machine.pool(pool).unwrap().name == "na"
         });
-        assert_eq!(
-            known as usize,
-            of_ab.count(),
-            "{name} knows the leases of its relationship and no others"
-        );
+        assert_eq!(known, of_ab.count() as u64, "{name} knows the leases of its relationship and no others");
     }
 }
 
