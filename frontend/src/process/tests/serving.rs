@@ -145,7 +145,9 @@ async fn r6_a_superseded_frontend_renews_and_takes_no_new_client() {
     until_serving(&running).await;
     let client = Client::of(running.local_addr(), 1).await;
     let lease = client.request(&client.solicit().await).await;
-    store.say(StoreEvent::Superseded { by: Epoch(900), at: leasehold_proto::words::LogIndex(1) });
+    // The lease was born before the newer session, so this one may extend it: say so only when it is committed.
+    let status = until("the lease is committed", &running, all_is_told).await;
+    store.say(StoreEvent::Superseded { by: Epoch(900), at: status.engine.leases.log_index });
     until("it knows", &running, |status| status.engine.leases.is_superseded).await;
     let other = Client::of(running.local_addr(), 2).await;
     other.send(msg::SOLICIT, None).await;
