@@ -4,7 +4,7 @@ use leasehold_proto::convert::ConvertError;
 use leasehold_proto::session::{HostProof, SessionBatch};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
-use leasehold_proto::words::FrontendId;
+use leasehold_proto::words::{Epoch, FrontendId};
 use std::sync::Arc;
 
 /// Version of the form in which commands and rows are written.
@@ -52,6 +52,8 @@ pub enum Command {
     DeclareDown {
         /// Which.
         frontend: FrontendId,
+        /// The newest session of any frontend when he said so: what was opened since is not meant.
+        newest: Epoch,
     },
     /// The operator takes it back, before anything followed from it.
     WithdrawDown {
@@ -152,7 +154,11 @@ impl Command {
             }
             Body::DeclareDown(d) => {
                 let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
-                if d.withdraw { Self::WithdrawDown { frontend } } else { Self::DeclareDown { frontend } }
+                if d.withdraw {
+                    Self::WithdrawDown { frontend }
+                } else {
+                    Self::DeclareDown { frontend, newest: Epoch(d.newest) }
+                }
             }
             Body::Drain(d) => {
                 Self::Drain { frontend: FrontendId::new(&d.frontend).map_err(ConvertError::from)?, on: d.on }
@@ -186,8 +192,16 @@ impl Command {
                     .map(|(key, value)| v1::OldRow { key: key.clone(), value: value.clone() })
                     .collect(),
             }),
-            Self::DeclareDown { frontend } => declaration(frontend, false),
-            Self::WithdrawDown { frontend } => declaration(frontend, true),
+            Self::DeclareDown { frontend, newest } => Body::DeclareDown(v1::DeclareDown {
+                frontend: frontend.as_str().to_owned(),
+                withdraw: false,
+                newest: newest.0,
+            }),
+            Self::WithdrawDown { frontend } => Body::DeclareDown(v1::DeclareDown {
+                frontend: frontend.as_str().to_owned(),
+                withdraw: true,
+                newest: Epoch::NONE.0,
+            }),
             Self::Drain { frontend, on } => {
                 Body::Drain(v1::DrainFrontend { frontend: frontend.as_str().to_owned(), on: *on })
             }
@@ -200,8 +214,4 @@ impl Command {
         };
         v1::Command { body: Some(body) }
     }
-}
-
-fn declaration(frontend: &FrontendId, withdraw: bool) -> v1::command::Body {
-    v1::command::Body::DeclareDown(v1::DeclareDown { frontend: frontend.as_str().to_owned(), withdraw })
 }

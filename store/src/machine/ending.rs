@@ -42,9 +42,15 @@ impl Machine {
         }
     }
 
-    /// R4: an operator says that a frontend is down. All its sessions end now.
-    pub(super) fn declare_down(&mut self, frontend: &FrontendId, out: &mut Applied) -> Outcome {
-        let all = self.sessions_of(frontend);
+    /// R4: an operator says that a frontend is down. All its sessions that he can have meant end now.
+    pub(super) fn declare_down(
+        &mut self,
+        frontend: &FrontendId,
+        newest: Epoch,
+        out: &mut Applied,
+    ) -> Outcome {
+        let mut all = self.sessions_of(frontend);
+        all.retain(|epoch| *epoch <= newest);
         if all.is_empty() {
             return Outcome::DeclareRefused(DeclareRefusal::NoSession);
         }

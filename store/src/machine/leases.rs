@@ -57,8 +57,9 @@ impl Machine {
         record: Option<&Lease>,
     ) -> Result<(), UpdateRefusal> {
         let Some(session) = self.sessions.get(&epoch) else { return Err(UpdateRefusal::Fenced) };
-        // What was acknowledged belongs to one holding (R2): another client's is no promise of this session.
-        let same_holding = record.filter(|r| r.binding == update.binding);
+        // What was acknowledged belongs to one holding (R2): another client's, or one of a pool that came in the place
+        // of this one, is no promise of this session.
+        let same_holding = record.filter(|r| r.binding == update.binding && r.pool == update.pool);
         let acked_until = same_holding.map_or(ClusterTime::ZERO, |r| r.acked_until);
         if self.is_dead(session, pool, acked_until) && !is_off(Mechanism::LateUpdates) {
             return Err(UpdateRefusal::Fenced);
@@ -140,8 +141,11 @@ impl Machine {
         }
         let is_other = record.binding != update.binding || record.pool != update.pool;
         if is_other && !is_off(Mechanism::CommittedFirstStays) {
-            // R8: whoever was committed first stays.
-            self.note_two_clients(epoch, update, record);
+            // R8: whoever was committed first stays. One client with a lease of a pool and of that which came in its
+            // place is not two.
+            if record.binding != update.binding {
+                self.note_two_clients(epoch, update, record);
+            }
             return Err(UpdateRefusal::OtherClient);
         }
         let mut lease =

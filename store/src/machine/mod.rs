@@ -88,7 +88,7 @@ impl Machine {
                     self.apply_network(*expected_version, network, &mut out)
                 }
                 Command::RestoreRows { first, rows } => self.take_old_rows(*first, rows),
-                Command::DeclareDown { frontend } => self.declare_down(frontend, &mut out),
+                Command::DeclareDown { frontend, newest } => self.declare_down(frontend, *newest, &mut out),
                 Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
                 Command::Respread => self.respread(&mut out),
                 Command::Drain { frontend, on } => self.drain(frontend, *on, &mut out),

@@ -218,7 +218,7 @@ impl World {
             Fault::Storm { loss, repeat, slow } => self.weather = Weather { loss, repeat, slow },
             Fault::Declare { frontend } => {
                 let frontend = self.name_of(frontend);
-                self.ask(Command::DeclareDown { frontend });
+                self.declare_down(frontend);
             }
             Fault::Drain { frontend } => {
                 let frontend = self.name_of(frontend);
@@ -301,8 +301,13 @@ impl World {
         };
         if acts {
             let frontend = self.name_of(frontend);
-            self.ask(Command::DeclareDown { frontend });
+            self.declare_down(frontend);
         }
+    }
+
+    fn declare_down(&mut self, frontend: FrontendId) {
+        let newest = self.store.reference.newest_epoch();
+        self.ask(Command::DeclareDown { frontend, newest });
     }
 
     fn name_of(&self, frontend: usize) -> FrontendId {

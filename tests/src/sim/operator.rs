@@ -80,7 +80,7 @@ impl World {
 
     /// The service refuses to declare down a frontend that is heard; a sound operator looks whether it runs.
     fn may_ask_now(&self, node: usize, command: &Command) -> bool {
-        let Command::DeclareDown { frontend } = command else { return true };
+        let Command::DeclareDown { frontend, .. } = command else { return true };
         let is_heard = self.store.nodes[node].hub.liveness().any(|(f, live)| f == *frontend && live);
         let runs = self.fronts.iter().any(|f| f.id == *frontend && f.up);
         !is_heard && (self.plan.operator == Operator::Mistaken || !runs)
@@ -107,7 +107,7 @@ impl World {
             (Command::ApplyNetwork { .. }, Outcome::NetworkRefused(refusal)) => {
                 self.fail(format!("a configuration was refused: {refusal}"));
             }
-            (Command::DeclareDown { frontend }, Outcome::Declared(epochs)) => {
+            (Command::DeclareDown { frontend, .. }, Outcome::Declared(epochs)) => {
                 self.counts.declared_down += 1;
                 note!(self, "{frontend} is declared down");
                 self.note_overridden(frontend, epochs);

@@ -42,7 +42,8 @@ fn fo_704_declaring_a_dead_frontend_down_opens_its_ranges_after_its_last_promise
     Client::new(1).obtain_at(&mut pair, Some("fe-b"), PATIENCE).unwrap();
     pair.advance(secs(100));
     pair.crash("fe-b");
-    pair.command(Command::DeclareDown { frontend: frontend("fe-b") });
+    let newest = pair.machine.newest_epoch();
+    pair.command(Command::DeclareDown { frontend: frontend("fe-b"), newest });
     pair.advance(secs(60 + 30));
     let mut two = Client::new(2);
     let early = two.obtain(&mut pair, PATIENCE).is_some();

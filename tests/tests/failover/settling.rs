@@ -61,7 +61,8 @@ fn fo_808_fo_810_r8_after_a_wrong_override_the_loser_is_told_with_lifetimes_zero
     seed.ask_at(&mut pair, Some("fe-b"), msg::RELEASE, PATIENCE).unwrap();
     pair.advance(secs(5));
     pair.cut("fe-b");
-    pair.command(Command::DeclareDown { frontend: frontend("fe-b") });
+    let newest = pair.machine.newest_epoch();
+    pair.command(Command::DeclareDown { frontend: frontend("fe-b"), newest });
     pair.advance(secs(90));
     let mut winner = Client::new(1);
     let address = winner.obtain_at(&mut pair, Some("fe-a"), PATIENCE).expect("the range is open").lease();

@@ -1,9 +1,10 @@
 //! R8 and R9: what reconciliation finds is decided by one rule each, and written down.
 
-use super::lab::{Lab, address, frontend};
+use super::lab::{Lab, address, frontend, network};
 use crate::machine::{Command, ConflictKind, Machine};
-use leasehold_proto::lease::LeaseState;
+use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::UpdateRefusal;
+use leasehold_proto::time::{ClusterTime, Lifetime};
 
 #[test]
 fn fo_808_r8_after_an_override_the_lease_committed_first_stays_and_the_conflict_is_on_record() {
@@ -12,8 +13,9 @@ fn fo_808_r8_after_an_override_the_lease_committed_first_stays_and_the_conflict_
     lab.grant(a, 1);
     lab.promise(a, address(0x10), 1).unwrap();
     // An operator is wrong: `a` lives, cut off. It promises 0x11 to client 2, and the store does not hear of it.
-    let unheard = lab.update(leasehold_proto::lease::UpdateKind::Promise, address(0x10), 2);
-    lab.apply(vec![Command::DeclareDown { frontend: frontend("a") }]);
+    let unheard = lab.update(UpdateKind::Promise, address(0x10), 2);
+    let newest = lab.machine.newest_epoch();
+    lab.apply(vec![Command::DeclareDown { frontend: frontend("a"), newest }]);
     assert_eq!(lab.tell(a, unheard).unwrap_err(), UpdateRefusal::OtherClient);
     assert_eq!(lab.state(address(0x10)), LeaseState::Active);
     let conflicts: Vec<_> = lab.machine.conflicts().collect();
@@ -56,4 +58,28 @@ fn conflicts_are_bounded_and_survive_a_restart() {
     assert_eq!((numbers.len(), numbers[0], numbers[999]), (1000, 6, 1005));
     let again = Machine::from_rows(&mut lab.machine.rows()).unwrap();
     assert!(again.conflicts().eq(lab.machine.conflicts()));
+}
+
+/// Found by the simulation: the new holding's acknowledgement made a dead session's late word count, and it was taken for
+/// a second client's.
+#[test]
+fn r4_a_dead_sessions_late_promise_from_a_pool_cut_anew_is_fenced() {
+    let mut lab = Lab::new();
+    let (old, b) = (lab.open("a"), lab.open("b"));
+    lab.grant(old, 2);
+    // As long as this one lasts the old pool is known.
+    let mut lasting = lab.update(UpdateKind::Promise, address(0x14), 7);
+    (lasting.valid_until, lasting.valid) = (ClusterTime::NEVER, Lifetime::INFINITE);
+    (lasting.preferred, lasting.ack_until) = (Lifetime::INFINITE, ClusterTime::NEVER);
+    lab.tell(old, lasting).unwrap();
+    let late = lab.update(UpdateKind::Promise, address(0x10), 1);
+    lab.open("a");
+    let mut cut_anew = network();
+    cut_anew.pools[0].range_bits = Some(1);
+    lab.configure(&cut_anew);
+    lab.pass_with(b, 1200);
+    while !lab.grant(b, 1).is_empty() {}
+    lab.promise(b, address(0x10), 1).unwrap();
+    assert_eq!(lab.tell(old, late).unwrap_err(), UpdateRefusal::Fenced);
+    assert_eq!(lab.machine.conflicts().count(), 0);
 }

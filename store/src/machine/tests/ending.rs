@@ -24,7 +24,8 @@ fn standing(lab: &Lab, range: RangeId) -> RangeStanding {
 }
 
 fn declare(lab: &mut Lab, name: &str) -> Applied {
-    lab.apply(vec![Command::DeclareDown { frontend: frontend(name) }])
+    let newest = lab.machine.newest_epoch();
+    lab.apply(vec![Command::DeclareDown { frontend: frontend(name), newest }])
 }
 
 fn withdraw(lab: &mut Lab, name: &str) -> Outcome {
@@ -197,6 +198,18 @@ fn fo_704_declaring_a_frontend_down_ends_its_autonomy_now() {
         [Outcome::DeclareRefused(DeclareRefusal::NothingLeft)],
         "once is enough"
     );
+}
+
+#[test]
+fn fo_704_a_session_opened_after_the_operator_looked_is_not_meant() {
+    let mut lab = Lab::new();
+    let old = lab.open("a");
+    lab.grant(old, 1);
+    let newest = lab.machine.newest_epoch();
+    let new = lab.open("a");
+    let applied = lab.apply(vec![Command::DeclareDown { frontend: frontend("a"), newest }]);
+    assert_eq!(applied.outcomes, [Outcome::Declared(vec![old])]);
+    assert!(!lab.grant(new, 1).is_empty());
 }
 
 #[test]

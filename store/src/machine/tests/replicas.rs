@@ -68,7 +68,7 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
             vec![Command::OpenSession { frontend: partner(*first), host }]
         }
         Step::DeclareDown { first, withdraw: false } => {
-            vec![Command::DeclareDown { frontend: partner(*first) }]
+            vec![Command::DeclareDown { frontend: partner(*first), newest: machine.newest_epoch() }]
         }
         Step::DeclareDown { first, withdraw: true } => {
             vec![Command::WithdrawDown { frontend: partner(*first) }]

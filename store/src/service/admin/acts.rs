@@ -19,7 +19,10 @@ impl AdminService {
         let frontend = name(&request.frontend)?;
         // Asked of the leader alone: nobody else hears frontends.
         self.read(false).await?;
-        let heard = lock(&self.replica).hub.is_heard(&frontend);
+        let (heard, newest) = {
+            let replica = lock(&self.replica);
+            (replica.hub.is_heard(&frontend), replica.machine.newest_epoch())
+        };
         if heard && !request.withdraw {
             return Err(Status::failed_precondition(format!(
                 "`{frontend}` is being heard: it is not down. Stop it, or drain it"
@@ -28,7 +31,7 @@ impl AdminService {
         let command = if request.withdraw {
             Command::WithdrawDown { frontend: frontend.clone() }
         } else {
-            Command::DeclareDown { frontend: frontend.clone() }
+            Command::DeclareDown { frontend: frontend.clone(), newest }
         };
         match self.propose(command).await? {
             Outcome::Declared(epochs) => {

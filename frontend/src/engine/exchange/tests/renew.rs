@@ -54,6 +54,17 @@ fn sv_344_r7_a_lease_nobody_recorded_in_anothers_range_is_left_alone() {
 }
 
 #[test]
+fn sv_344_cut_off_an_address_past_every_pool_is_left_alone_since_one_may_have_grown() {
+    let mut lab = Lab::new();
+    let past = "2001:db8:1::9999";
+    let reply = lab.send(Msg::renew().na(1, &[past])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of(past), Some((0, 0)));
+    lab.engine.disconnected(lab.now);
+    assert!(lab.send(Msg::renew().xid([0, 0, 9]).na(1, &[past])).is_none());
+    assert_eq!(lab.discarded(Discard::UnrecordedLease), 1);
+}
+
+#[test]
 fn r7_a_lapsed_record_of_the_same_client_in_anothers_range_is_not_withdrawn() {
     let mut lab = Lab::new();
     lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Free);
