@@ -25,7 +25,7 @@ use budget::{Reach, SurvivalBudget};
 use exchange::{Desk, Exchange};
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, InterfaceHealth, ToStore};
-use leasehold_proto::time::LocalTime;
+use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::FrontendId;
 use leases::{Leases, LeasesStatus, News};
 use std::net::Ipv6Addr;
@@ -299,6 +299,12 @@ impl Engine {
     #[must_use]
     pub fn network(&self) -> Option<&Arc<Network>> {
         self.leases.network()
+    }
+
+    /// The upper bound of cluster time that the session can prove; nothing when it has no proof (design section 4).
+    #[must_use]
+    pub fn cluster_time_at_most(&self, now: LocalTime) -> Option<ClusterTime> {
+        self.leases.cluster_time_at_most(now)
     }
 
     /// What the engine is doing now.

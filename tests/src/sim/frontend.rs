@@ -17,7 +17,7 @@ use leasehold_proto::network::Network;
 use leasehold_proto::session::{
     FromStore, HostProof, InterfaceHealth, RefusalReason, SessionBatch, StoreEvent, ToStore,
 };
-use leasehold_proto::time::LocalTime;
+use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::v1;
 use leasehold_proto::words::{Epoch, FrontendId, UpdateSeq};
 use prost::Message;
@@ -79,6 +79,8 @@ pub(super) struct Front {
     pub(super) link_down: u32,
     /// The configuration before the one in use: a Reply may have been computed by it.
     pub(super) network_before: Option<Arc<Network>>,
+    /// The bound of cluster time before it last read the store: a Reply may have been computed by it.
+    pub(super) bound_before: Option<ClusterTime>,
     /// By how much its clock is behind since it stood still for moments that nobody noticed.
     pub(super) behind: Duration,
     /// The session that it was welcomed to last.
@@ -120,6 +122,7 @@ impl Front {
             mute: [0; 2],
             link_down: 0,
             network_before: None,
+            bound_before: None,
             behind: Duration::ZERO,
             session: Epoch::NONE,
             claims: Claims::default(),
@@ -401,6 +404,7 @@ impl World {
         self.judge_message(slot, &message);
         let front = &mut self.fronts[slot];
         let before = front.engine.network().cloned();
+        front.bound_before = front.engine.cluster_time_at_most(now);
         front.engine.apply(now, message.clone(), &mut front.sink);
         if front.engine.network().map(|n| n.version) != before.as_ref().map(|n| n.version) {
             front.network_before = before;

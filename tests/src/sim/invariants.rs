@@ -1,11 +1,13 @@
 //! What must hold besides the oracle's one invariant, judged at the moments at which it could break.
 //!
 //! Owns the judgements: R3's bound and pools on every Reply as it is sent, committed leases on every answer to a
-//! batch, stability when a lease is withdrawn or lost, replicas and the machine's own invariants now and then. Knows the store's reference machine, which applies what is committed.
+//! batch, stability when a lease is withdrawn or lost, replicas and the machine's own invariants now and then. Knows
+//! the store's reference machine, which applies what is committed.
 
 use super::clock::{Nanos, secs};
 use super::oracle::Holder;
 use super::report::Kind;
+use super::sabotaged::Sabotage;
 use super::world::World;
 use leasehold_frontend::codec::IaKind as WireKind;
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind, unwrap_relay_reply};
@@ -13,6 +15,7 @@ use leasehold_frontend::codec::wire::msg;
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::session::{BatchOutcome, SessionBatch, UpdateRefusal};
+use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{IaKind, LogIndex, Prefix};
 use leasehold_store::machine::{Machine, invariants};
 use rand::Rng;
@@ -25,6 +28,14 @@ fn payload_of(bytes: &[u8]) -> Option<&[u8]> {
     } else {
         Some(bytes)
     }
+}
+
+/// Until when a client was told that a lease is valid, at the most: in true time, and by the bound of cluster time of
+/// the frontend that said so.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    until: Nanos,
+    cluster_until: ClusterTime,
 }
 
 impl World {
@@ -54,7 +65,7 @@ impl World {
 
     /// R3: no more than what was ever acknowledged to this holding, and MCLT. Cluster time as committed is a lower
     /// bound of what it is, so this bound is one that no right promise exceeds. What is left of an earlier promise may
-    /// be told again, whatever became of the pool.
+    /// be told again, whatever became of the pool: left by cluster time, which stands still without a leader.
     fn judge_lease(
         &mut self,
         slot: usize,
@@ -67,13 +78,26 @@ impl World {
         let endless = valid_secs == u32::MAX;
         let said = (prefix, duid.to_vec(), iaid);
         let until = if endless { Nanos::MAX } else { self.now + secs(u64::from(valid_secs)) };
-        let known = self.promised_until.get(&said).copied().unwrap_or(0);
-        self.promised_until.insert(said, until.max(known));
-        if until <= known {
-            return None;
-        }
+        let front = &self.fronts[slot];
         let machine = &self.store.reference;
         let now_at_least = machine.time();
+        let valid = if endless { Duration::MAX } else { Duration::from_secs(u64::from(valid_secs)) };
+        // The Reply was computed by what the frontend could prove when it read the store last, or by what it can now.
+        let bound = front.engine.cluster_time_at_most(front.clock.local(self.now));
+        let computed = bound.max(front.bound_before).unwrap_or(now_at_least);
+        let known = self.told.get(&said).copied().unwrap_or_default();
+        let told =
+            Told { until: until.max(known.until), cluster_until: known.cluster_until.max(computed + valid) };
+        self.told.insert(said, told);
+        if let Some(bound) = bound
+            && self.plan.sabotage == Sabotage::None
+            && bound + front.behind + Duration::from_millis(1) < now_at_least
+        {
+            return Some(format!("takes cluster time for {bound:?} at most, and it is {now_at_least:?}"));
+        }
+        if until <= known.until || bound.unwrap_or(now_at_least) + valid <= known.cluster_until {
+            return None;
+        }
         let record = machine.lease(prefix).filter(|l| {
             let theirs = &l.binding;
             theirs.duid.as_bytes() == duid && theirs.kind == kind && theirs.iaid.0 == iaid
@@ -83,7 +107,6 @@ impl World {
         let ever = self.acknowledged.get(&(prefix, duid.to_vec(), iaid)).copied().unwrap_or_default();
         let acknowledged = ever.saturating_since(now_at_least);
         // By the configuration that the frontend has, or had when it computed this.
-        let front = &self.fronts[slot];
         let networks = [front.engine.network(), front.network_before.as_ref()];
         let fits = |p: &&Pool| p.kind == kind && p.range_of(prefix).is_some();
         let pools: Vec<&Pool> = networks.iter().flatten().filter_map(|n| n.pools.iter().find(fits)).collect();
@@ -92,7 +115,6 @@ impl World {
         let slack = front.behind;
         let lead = lead.map(|l| l.saturating_add(slack));
         let left = left.saturating_add(slack);
-        let valid = if endless { Duration::MAX } else { Duration::from_secs(u64::from(valid_secs)) };
         match lead {
             None if valid > left => Some(format!("leases {prefix}, which is in no pool of that kind")),
             Some(lead) if valid > lead.max(left) => Some(format!(

@@ -9,6 +9,7 @@ use super::clock::{DriftClock, Nanos, TRUE_RATE, secs};
 use super::connection::Connections;
 use super::faults::Fault;
 use super::frontend::Front;
+use super::invariants::Told;
 use super::network::{Datagram, Weather};
 use super::operator::Operators;
 use super::oracle::Oracle;
@@ -137,8 +138,8 @@ pub(super) struct World {
     pub(super) last_owners: BTreeMap<RangeId, Option<FrontendId>>,
     /// The most that was ever acknowledged to a holding.
     pub(super) acknowledged: BTreeMap<(Prefix, Vec<u8>, u32), ClusterTime>,
-    /// Until when each client was promised each lease at the most: prefix, DUID and IAID.
-    pub(super) promised_until: BTreeMap<(Prefix, Vec<u8>, u32), Nanos>,
+    /// What each client was told of each lease at the most: prefix, DUID and IAID.
+    pub(super) told: BTreeMap<(Prefix, Vec<u8>, u32), Told>,
     /// What a rogue frontend made of its batches.
     pub(super) rogue_batches: BTreeMap<(Epoch, UpdateSeq), Arc<SessionBatch>>,
     /// When faults ended.
@@ -203,7 +204,7 @@ impl World {
             held_before: BTreeMap::new(),
             last_owners: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
-            promised_until: BTreeMap::new(),
+            told: BTreeMap::new(),
             rogue_batches: BTreeMap::new(),
             healed_at: None,
             counts: Counts::default(),

@@ -135,7 +135,7 @@ impl Leases {
             preferred: promise.preferred,
             valid: promise.valid,
             ack_until: promise.ack_until,
-            client_last_contact: self.clock.now_at_most(now, &self.timing())?,
+            client_last_contact: self.cluster_time_at_most(now)?,
             base_version: LogIndex(0),
             extra,
         })

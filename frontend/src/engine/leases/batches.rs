@@ -35,8 +35,7 @@ impl Leases {
         self.note_acknowledgeable();
         let returned = self.ranges_to_return(now);
         let wants_ranges = self.may_ask() && self.ranges.wants(now);
-        let needs_proof =
-            self.clock.now_at_most(now, &self.timing()).is_none() && !self.session.is_proof_under_way();
+        let needs_proof = self.cluster_time_at_most(now).is_none() && !self.session.is_proof_under_way();
         let is_due = !self.dirty.is_empty()
             || !returned.is_empty()
             || self.adoptions.is_queued()

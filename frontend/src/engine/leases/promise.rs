@@ -62,7 +62,7 @@ impl Leases {
     ) -> Result<Given, NoLease> {
         let place = self.place(now, ia, pools, hint)?;
         let binding = self.binding_key(ia).ok_or(NoLease::NotNow)?;
-        let contact = self.clock.now_at_most(now, &self.timing()).ok_or(NoLease::NotNow)?;
+        let contact = self.cluster_time_at_most(now).ok_or(NoLease::NotNow)?;
         let Place { pool, prefix, promise } = place;
         let at = match self.records.find(prefix) {
             Some(at) => {
@@ -123,7 +123,7 @@ impl Leases {
         extra: Option<Arc<LeaseExtra>>,
     ) -> Option<Given> {
         let (at, pool, promise) = self.extension(now, ia, prefix)?;
-        let contact = self.clock.now_at_most(now, &self.timing())?;
+        let contact = self.cluster_time_at_most(now)?;
         let pool_id = pool;
         let pool = self.names.pool(pool)?;
         let is_waiting = pool.commit_wait_ms > 0;
@@ -155,7 +155,7 @@ impl Leases {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
         let record =
             self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
-        let now_at_most = self.clock.now_at_most(now, &self.timing())?;
+        let now_at_most = self.cluster_time_at_most(now)?;
         let left = Lifetime::from_span_floor(record.valid_until.saturating_since(now_at_most));
         if left == Lifetime::ZERO {
             return None;
@@ -213,7 +213,7 @@ impl Leases {
         let Some(at) = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia)) else {
             return false;
         };
-        let contact = self.clock.now_at_most(now, &self.timing());
+        let contact = self.cluster_time_at_most(now);
         let Some(record) = self.records.get_mut(at) else { return false };
         match record.state() {
             LeaseState::Free => return false,
@@ -310,7 +310,7 @@ impl Leases {
 
     /// R3 under R4's allowance; nothing when no time may be promised.
     pub(super) fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
-        let now_at_most = self.clock.now_at_most(now, &self.timing())?;
+        let now_at_most = self.cluster_time_at_most(now)?;
         let mclt = self.autonomy.allowance(now, pool);
         let desired = Desired { preferred: pool.preferred, valid: pool.valid, mclt };
         Some(promise(now_at_most, acked_until, desired)).filter(|p| p.valid > Lifetime::ZERO)

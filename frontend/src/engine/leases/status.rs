@@ -2,7 +2,7 @@
 
 use super::Leases;
 use leasehold_proto::session::UpdateRefusal;
-use leasehold_proto::time::LocalTime;
+use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{Epoch, LogIndex, PoolId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,6 +70,12 @@ pub struct PoolStatus {
 }
 
 impl Leases {
+    /// The upper bound of cluster time that this session can prove; nothing when it has no proof.
+    #[must_use]
+    pub fn cluster_time_at_most(&self, now: LocalTime) -> Option<ClusterTime> {
+        self.clock.now_at_most(now, &self.timing())
+    }
+
     /// Figures as of `now`.
     #[must_use]
     pub fn status(&self, now: LocalTime) -> LeasesStatus {

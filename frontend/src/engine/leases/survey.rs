@@ -151,7 +151,7 @@ impl Leases {
     pub fn known_leases(&self, now: LocalTime, pool: PoolId) -> Option<KnownLeases> {
         let found = self.survey.found.as_ref().filter(|_| self.survey.epoch == self.session.epoch)?;
         let sums = found.get(&pool).copied().unwrap_or_default();
-        let cluster_now = self.clock.now_at_most(now, &self.timing());
+        let cluster_now = self.cluster_time_at_most(now);
         let left = |at| sums.furthest.saturating_since(at);
         Some(KnownLeases { active: sums.active, acknowledged_left: cluster_now.map_or(Duration::ZERO, left) })
     }
