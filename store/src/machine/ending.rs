@@ -57,6 +57,7 @@ impl Machine {
         let left: Vec<Epoch> = all
             .into_iter()
             .filter(|e| self.sessions.get(e).is_some_and(|s| !s.closed && s.declared_down.is_none()))
+            .filter(|e| !self.is_past_declaring(*e))
             .collect();
         if left.is_empty() {
             return Outcome::DeclareRefused(DeclareRefusal::NothingLeft);
@@ -95,6 +96,15 @@ impl Machine {
             self.deadline_moved(*epoch);
         }
         Outcome::Declared(declared)
+    }
+
+    /// Nothing follows from declaring a session that another superseded and that is dead for certain: it would only
+    /// stand in the way of taking the declaration back.
+    fn is_past_declaring(&self, epoch: Epoch) -> bool {
+        self.sessions.get(&epoch).is_some_and(|s| {
+            s.superseded_by.is_some()
+                && self.pools_of(&s.frontend).all(|p| self.is_dead(s, p, ClusterTime::ZERO))
+        })
     }
 
     fn sessions_of(&self, frontend: &FrontendId) -> Vec<Epoch> {

@@ -117,7 +117,15 @@ impl Machine {
                 state.autonomy_max.saturating_add(t1).saturating_add(valid).saturating_add(state.mclt_max);
             self.time + span + self.timing().guard(span)
         });
-        over.max().unwrap_or(self.time)
+        // What was acknowledged under a longer lifetime than today's is promised again by whoever is cut off (R4).
+        let mclt = self.pools.values().map(|state| state.mclt_max).max().unwrap_or_default();
+        let acknowledged =
+            self.leases.values().map(|lease| lease.acked_until).filter(|a| *a < ClusterTime::NEVER);
+        let acknowledged = acknowledged.max().map(|until| {
+            let until = until + mclt;
+            until + self.timing().guard(until.saturating_since(self.time))
+        });
+        over.chain(acknowledged).max().unwrap_or(self.time)
     }
 
     /// Whether ranges are granted: not until the promises of an old cluster are over, from which this one was founded.

@@ -46,7 +46,8 @@ enum Standing {
     NotTheirs,
     /// Nobody's, in a range of ours of which we know everything: it may be given, else it is withdrawn.
     Unclaimed,
-    /// Nobody's by any record, in a range from which a session that is not heard may have promised it (R7).
+    /// Nobody's by any record, in a range from which a session that is not heard may have promised it (R7); or this
+    /// IA's by a record that has expired.
     Adoptable,
     /// It may have been promised by somebody else (R7), is another server's, or cannot be spoken about now: leave it
     /// alone, for this reason.
@@ -122,7 +123,9 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
         return if cx.is_own_pool(record.pool) { Standing::Recorded } else { OTHERS };
     }
     if cx.is_off_link(prefix) {
-        return Standing::NotTheirs;
+        // Cut off, the link may have been given another prefix since.
+        let is_current = leases.is_connected();
+        return if is_current { Standing::NotTheirs } else { Standing::Doubtful(Discard::UnrecordedLease) };
     }
     let Some(pool) = leases.pool_of(prefix) else {
         // Another server's pool, or no pool at all, which nobody can have promised.
@@ -145,7 +148,9 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
     }
     match leases.holder_of(prefix) {
         // It cannot be freed before this session has read of its end (R2), so it is not this client's.
-        Some((_, LeaseState::Active | LeaseState::Abandoned)) if leases.is_autonomous(cx.now, pool.id) => {
+        Some((_, LeaseState::Active | LeaseState::Abandoned))
+            if leases.is_autonomous(cx.now, pool.id) && leases.is_waited_for_before_reuse(prefix) =>
+        {
             Standing::NotTheirs
         }
         // Of what has ended, the next holder may be known elsewhere before it is known here.
@@ -207,7 +212,9 @@ fn extend_recorded(
         Some(LeaseState::Active) => Standing::Doubtful(Discard::AutonomyEnded),
         Some(LeaseState::Abandoned | LeaseState::Reset) => Standing::NotTheirs,
         Some(LeaseState::Free) | None => unrecorded(cx, leases, prefix),
-        // The store called its end, but has not freed it: a partner may have extended it unheard (R5).
+        // The store called its end, but has not freed it: whoever extended it unheard (R5) may be gone.
+        Some(LeaseState::Expired) => Standing::Adoptable,
+        // Its client, or somebody in its name, gave it back.
         Some(_) => Standing::Doubtful(Discard::UnrecordedLease),
     }
 }

@@ -85,7 +85,8 @@ impl Adoptions {
 
 impl Leases {
     /// R7: asks the store to adopt a lease that this IA claims, if it may have been promised by somebody else and never
-    /// told: nobody has a record of it, and its range is another session's or closed. Says whether an answer is to come:
+    /// told: nobody has a record of it, and its range is another session's or closed; or it is this IA's and the store
+    /// has called its end, which whoever extended it had not read of. Says whether an answer is to come:
     /// asked now, or under way for the same IA. The answer is [`News::Adopted`].
     pub fn adopt(
         &mut self,
@@ -118,7 +119,7 @@ impl Leases {
         let pool = self.names.pool_of(prefix).filter(|p| p.kind == ia.kind && p.link == ia.link)?;
         let may_be_promised = matches!(self.owner_of(prefix), Owner::Closed | Owner::Partner(_))
             && self.records.of(prefix).is_none();
-        let may_ask = may_be_promised || is_off(Mechanism::AdoptionConditions);
+        let may_ask = may_be_promised || self.is_expired(ia, prefix) || is_off(Mechanism::AdoptionConditions);
         if !may_ask || !self.is_autonomous(now, pool.id) {
             return None;
         }
@@ -141,6 +142,12 @@ impl Leases {
         })
     }
 
+    /// Whether the store has called the end of a lease of this IA, and has not freed it.
+    fn is_expired(&self, ia: IaRef<'_>, prefix: Prefix) -> bool {
+        let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia));
+        at.and_then(|at| self.records.get(at)).is_some_and(|r| r.state() == LeaseState::Expired)
+    }
+
     /// What goes into the batch that is made now, at most so many. What got a record meanwhile is not asked any more:
     /// it may have an update of its own in that batch.
     pub(super) fn next_adoptions(&mut self, room: usize) -> Vec<LeaseUpdate> {
@@ -151,7 +158,8 @@ impl Leases {
         while updates.len() < room
             && let Some(update) = self.adoptions.queue.pop_front()
         {
-            if self.records.of(update.prefix).is_some() {
+            let of_nobody = self.records.of(update.prefix).is_none();
+            if !of_nobody && !self.is_expired(IaRef::of(&update.binding), update.prefix) {
                 self.adoptions.outstanding.remove(&update.prefix);
             } else {
                 updates.push(update);
@@ -187,6 +195,11 @@ impl Leases {
         let at = known.unwrap_or_else(|| {
             self.records.insert(update.prefix, update.pool, &update.binding, LeaseState::Active)
         });
+        let is_revived =
+            self.records.get(at).is_some_and(|r| r.version <= index && r.state() == LeaseState::Expired);
+        if is_revived {
+            self.records.set_state(at, LeaseState::Active);
+        }
         let mark = self.load.mark;
         let Some(record) = self.records.get_mut(at).filter(|r| r.version <= index) else { return };
         if is_new {

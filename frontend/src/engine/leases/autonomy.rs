@@ -43,6 +43,11 @@ impl Autonomy {
         self.batch_begun = None;
     }
 
+    /// The deadline is past, until the store extends the session again.
+    pub(super) fn expire(&mut self) {
+        self.extended_from = None;
+    }
+
     /// When autonomy ends for leases of a pool; nothing when the session was never extended.
     pub(super) fn deadline(&self, pool: &Pool) -> Option<LocalTime> {
         let from = self.extended_from?;

@@ -50,7 +50,7 @@ impl Leases {
                 }
                 StoreEvent::Network(network) => {
                     is_waited_for = true;
-                    self.take_network(network, news);
+                    self.take_network(now, network, news);
                 }
                 StoreEvent::Superseded { at, .. } => self.superseded(*at, news),
                 StoreEvent::GiveBack { pool, ranges } => self.ranges.wish_back(now, *pool, *ranges),
@@ -68,7 +68,7 @@ impl Leases {
                 self.session.need_ack = entry.index;
             }
         }
-        self.note_session_over(news);
+        self.note_session_over(now, news);
     }
 
     pub(super) fn take_range(&mut self, now: LocalTime, range: &RangeRecord, news: &mut Vec<News>) {
@@ -77,7 +77,13 @@ impl Leases {
         }
     }
 
-    pub(super) fn take_network(&mut self, network: &Arc<Network>, news: &mut Vec<News>) {
+    pub(super) fn take_network(&mut self, now: LocalTime, network: &Arc<Network>, news: &mut Vec<News>) {
+        // R4: the store may have judged by the old autonomy, so a deadline that is past stays past, however long the
+        // new one is.
+        let is_new = self.names.version() != network.version;
+        if is_new && self.names.pools().any(|p| self.autonomy.deadline(p).is_some_and(|d| d <= now)) {
+            self.autonomy.expire();
+        }
         self.names.set(Arc::clone(network), &self.frontend);
         self.ranges.configure(self.names.pools(), self.session.epoch, self.load.loaded);
         news.push(News::Network);

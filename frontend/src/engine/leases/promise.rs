@@ -149,9 +149,13 @@ impl Leases {
     }
 
     /// What is left of an Active lease that is not extended (SV-210). Nothing when it is not that IA's, nothing is
-    /// left, or cluster time cannot be bounded now.
+    /// left, cluster time cannot be bounded now, or whoever answers next can do better: a client that is told what is
+    /// left asks again only when it is over.
     #[must_use]
     pub fn remaining(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<Given> {
+        if self.session.gives_way(now) {
+            return None;
+        }
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
         let record =
             self.records.get(at).filter(|r| r.state() == LeaseState::Active && self.is_waited_for(r))?;
@@ -268,9 +272,7 @@ impl Leases {
 
     /// R3, R4 and R5: what may be promised of a known lease.
     fn extension(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<(u32, PoolId, Promise)> {
-        // A session that is over flushes what it promised and is followed by another: to promise on would put that off,
-        // and its partner answers meanwhile. Without the store it goes on for as long as it may.
-        if self.session.stopping || (self.session.is_over && self.session.is_welcomed()) {
+        if self.session.gives_way(now) {
             return None;
         }
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia))?;
@@ -296,7 +298,7 @@ impl Leases {
     /// R2: whether the store waits for this session before it gives the lease to anybody else. It does for what was born
     /// before the session was superseded. A load or a look-up may run ahead of the stream, in which word of the
     /// superseding may still come: what was born past the stream's position counts as born after it.
-    fn is_waited_for(&self, record: &Record) -> bool {
+    pub(super) fn is_waited_for(&self, record: &Record) -> bool {
         record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
             || is_off(Mechanism::BornLater)
     }

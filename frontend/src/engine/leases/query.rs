@@ -68,6 +68,12 @@ impl Leases {
         Some((self.records.binding_of(at)?, self.records.get(at)?.state()))
     }
 
+    /// R2: whether the store waits for this session before the holder of an address can change.
+    #[must_use]
+    pub fn is_waited_for_before_reuse(&self, prefix: Prefix) -> bool {
+        self.records.find(prefix).and_then(|at| self.records.get(at)).is_some_and(|r| self.is_waited_for(r))
+    }
+
     /// Which record of the store a lease is known by, and what changed since on this side: two equal answers mean that
     /// nothing was seen to happen to the lease in between. Nothing when it is not an Active lease of this IA.
     #[must_use]

@@ -22,6 +22,8 @@ pub(super) const IN_FLIGHT_MAX: usize = 8;
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(200);
 /// Between batches that carry nothing but an acknowledgement.
 const ACK_EVERY: Duration = Duration::from_millis(100);
+/// For so long after a session is over its successor is expected; later the store counts as out of reach.
+const REOPEN_WITHIN: Duration = Duration::from_secs(2);
 
 struct InFlight {
     /// Before the first sending; a batch sent again keeps it.
@@ -61,6 +63,8 @@ pub(super) struct Session {
     pub(super) is_over: bool,
     /// It has nothing left to tell: the next connection opens another.
     open_anew: bool,
+    /// Until then nothing is promised that would have to be told first.
+    quiet_until: LocalTime,
     pub(super) stopping: bool,
     /// Ranges are given back, nothing is created, clients are the partner's as soon as the store has made it so.
     pub(super) draining: bool,
@@ -118,6 +122,7 @@ impl Default for Session {
             superseded_at: None,
             is_over: false,
             open_anew: false,
+            quiet_until: LocalTime::ZERO,
             stopping: false,
             draining: false,
             said_serving: false,
@@ -147,6 +152,13 @@ impl Session {
 
     pub(super) fn is_window_full(&self) -> bool {
         self.in_flight.len() >= IN_FLIGHT_MAX
+    }
+
+    /// What this session promised is being told, and another answers for it or follows at once: to promise on would put
+    /// that off for as long as clients come. Without the store it goes on for as long as it may.
+    pub(super) fn gives_way(&self, now: LocalTime) -> bool {
+        let reopens = self.open_anew && now < self.quiet_until;
+        self.stopping || (self.is_over && (self.welcomed || reopens))
     }
 
     /// The closing batch was made: nothing follows it.
@@ -348,7 +360,7 @@ impl Leases {
         }
         self.set_draining(welcome.draining);
         if let Some(network) = &welcome.network {
-            self.take_network(network, news);
+            self.take_network(now, network, news);
         }
     }
 
@@ -372,11 +384,12 @@ impl Leases {
     }
 
     /// A session past its deadline, with everything told and answered, is to be followed by another.
-    pub(super) fn note_session_over(&mut self, news: &mut Vec<News>) {
+    pub(super) fn note_session_over(&mut self, now: LocalTime, news: &mut Vec<News>) {
         let s = &mut self.session;
         if s.is_over && !s.open_anew && !s.is_superseded() && s.in_flight.is_empty() && self.dirty.is_empty()
         {
             s.open_anew = true;
+            s.quiet_until = now + REOPEN_WITHIN;
             news.push(News::SessionOver);
         }
     }

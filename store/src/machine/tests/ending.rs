@@ -277,3 +277,20 @@ fn fo_704_unlimited_autonomy_waits_for_an_operator() {
     lab.pass(promise_secs() + 20 * 86_400 / 1000 + 2);
     assert_eq!(standing(&lab, range), RangeStanding::Free);
 }
+
+#[test]
+fn fo_704_sessions_long_dead_do_not_keep_a_declaration_in_force() {
+    let mut lab = Lab::new();
+    let (b, old) = (lab.open("b"), lab.open("a"));
+    lab.grant(b, 1);
+    let new = lab.open("a");
+    for _ in 0..(AUTONOMY_SECS + 2 * promise_secs()) / 60 {
+        lab.pass(60);
+        lab.acknowledge(new);
+        // Whoever renews moves the furthest acknowledgement, by which rows are kept.
+        lab.promise(b, address(0x10), 1).unwrap();
+    }
+    assert!(lab.machine.session(old).is_some(), "its row is kept");
+    assert_eq!(declare(&mut lab, "a").outcomes, [Outcome::Declared(vec![new])]);
+    assert_eq!(withdraw(&mut lab, "a"), Outcome::Declared(vec![new]));
+}

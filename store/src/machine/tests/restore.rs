@@ -7,6 +7,7 @@ use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{Epoch, LogIndex};
 use std::ops::Bound;
+use std::time::Duration;
 
 /// A cluster with a lease of `a`'s, told, and one that waits to be freed; `b` is drained.
 fn old_cluster() -> Lab {
@@ -160,4 +161,18 @@ fn a_restoring_that_broke_off_is_begun_again_and_nothing_else_is_founded_meanwhi
     let nonsense = vec![(vec![77u8], vec![1u8])];
     let applied = Lab::blank(old.now()).apply(vec![Command::RestoreRows { first: true, rows: nonsense }]);
     assert!(matches!(&applied.outcomes[..], [Outcome::RowRefused(why)] if why.contains("newer")));
+}
+
+#[test]
+fn fo_907_the_wait_covers_what_was_acknowledged_under_a_longer_lifetime() {
+    let mut old = old_cluster();
+    let acked_until = old.lease(address(0x10)).acked_until;
+    let mut shorter = network();
+    shorter.pools[0].preferred_lifetime_secs = 60;
+    shorter.pools[0].valid_lifetime_secs = 60;
+    shorter.pools[0].autonomy_ms = 1000;
+    old.configure(&shorter);
+    let lab = founded_anew(&old, false);
+    let over = acked_until + Duration::from_secs(u64::from(MCLT_SECS));
+    assert!(lab.machine.grants_held_until() >= over);
 }

@@ -1,7 +1,7 @@
 //! R7: a lease that was promised and never committed is adopted by the store before its client hears of it.
 
 use super::lab::{ADDRESSES, network, prefix};
-use super::message::{Answered, OTHER_DUID};
+use super::message::{Answered, DUID, OTHER_DUID};
 use super::{Lab, Msg};
 use crate::codec::Discard;
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
@@ -216,4 +216,31 @@ fn r7_claims_are_limited_in_number() {
     lab.wait(100);
     claim(&mut lab, 0, 50);
     assert_eq!(refuse_all(&mut lab), 20, "200 a second come back");
+}
+
+#[test]
+fn fo_209_a_lease_that_expired_while_somebody_extended_it_unheard_is_revived_by_the_store() {
+    // In our own range, a partner's, and a closed one.
+    for expired in ["2001:db8:1::1010", THEIRS, CLOSED] {
+        for message in [Msg::renew(), Msg::rebind()] {
+            let mut lab = bereft();
+            lab.lease(expired, DUID, 1, LeaseState::Expired);
+            lab.commit();
+            assert!(lab.send(message.na(1, &[expired])).is_none(), "nothing is said before the store has it");
+            let sent = batches(&mut lab);
+            assert_eq!(adoptions(&sent).len(), 1);
+            let answers = decide(&mut lab, &sent, true);
+            assert_eq!(answers.len(), 1);
+            assert_eq!(answers[0].na().one(), prefix(expired));
+        }
+    }
+}
+
+#[test]
+fn fo_209_what_its_client_gave_back_is_not_revived() {
+    let mut lab = bereft();
+    lab.lease(CLOSED, DUID, 1, LeaseState::Released);
+    lab.commit();
+    assert!(lab.send(Msg::renew().na(1, &[CLOSED])).is_none());
+    assert!(adoptions(&batches(&mut lab)).is_empty());
 }

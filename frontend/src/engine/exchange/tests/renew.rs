@@ -7,6 +7,8 @@ use crate::codec::Discard;
 use crate::codec::wire::status;
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::session::StoreEvent;
+use leasehold_proto::words::{Epoch, IaKind, LogIndex};
+use std::sync::Arc;
 
 #[test]
 fn sv_331_fo_104_a_lease_that_the_partner_gave_is_extended() {
@@ -62,6 +64,33 @@ fn sv_344_cut_off_an_address_past_every_pool_is_left_alone_since_one_may_have_gr
     lab.engine.disconnected(lab.now);
     assert!(lab.send(Msg::renew().xid([0, 0, 9]).na(1, &[past])).is_none());
     assert_eq!(lab.discarded(Discard::UnrecordedLease), 1);
+}
+
+#[test]
+fn sv_332_cut_off_an_address_off_the_link_is_left_alone_since_a_prefix_may_have_been_added() {
+    let mut lab = Lab::new();
+    let off_link = "2001:db8:77::1";
+    let reply = lab.send(Msg::renew().na(1, &[off_link])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of(off_link), Some((0, 0)));
+    lab.engine.disconnected(lab.now);
+    assert!(lab.send(Msg::renew().xid([0, 0, 9]).na(1, &[off_link])).is_none());
+    assert_eq!(lab.discarded(Discard::UnrecordedLease), 1);
+}
+
+#[test]
+fn r2_superseded_and_cut_off_anothers_lease_born_since_is_no_reason_to_withdraw() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", OTHER_DUID, 1, LeaseState::Active);
+    let at = LogIndex(lab.index);
+    lab.event(StoreEvent::Superseded { by: Epoch(super::lab::EPOCH + 1), at });
+    let since = prefix("2001:db8:1::1811");
+    let mut record = lab.lease_record(since, ADDRESSES, IaKind::Na, OTHER_DUID, 2, LeaseState::Active);
+    record.born = LogIndex(lab.index + 1);
+    lab.event(StoreEvent::Lease(Arc::new(record)));
+    lab.engine.disconnected(lab.now);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of("2001:db8:1::1810"), Some((0, 0)));
+    assert!(lab.send(Msg::renew().xid([0, 0, 9]).na(1, &["2001:db8:1::1811"])).is_none());
 }
 
 #[test]

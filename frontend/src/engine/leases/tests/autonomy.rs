@@ -197,3 +197,72 @@ fn cluster_time_is_bounded_by_the_tightest_proof() {
     let later = LocalTime::from_nanos(3_000_000_001);
     assert_eq!(clock.now_at_most(later, &timing), Some(ClusterTime::from_millis(6901)));
 }
+
+#[test]
+fn r4_a_deadline_that_is_past_stays_past_when_the_autonomy_is_raised() {
+    let mut b = Bench::ready();
+    let prefix = delegated(&mut b);
+    b.settle();
+    b.disconnect();
+    b.ms += 2 * HOUR;
+    let key = binding(1, IaKind::Pd);
+    let before = b.leases.offer_extension(b.now(), IaRef::of(&key), prefix).expect("what was acknowledged");
+    let raised = network_with(|n| {
+        n.version += 1;
+        n.pools.iter_mut().for_each(|p| p.autonomy_ms = u64::MAX);
+    });
+    b.welcome_with(ME, false, u64::MAX, &raised);
+    assert!(autonomy_left(&b).is_zero(), "the store may have judged by the old one");
+    let after = b.leases.offer_extension(b.now(), IaRef::of(&key), prefix);
+    assert!(after.is_none_or(|after| after.valid <= before.valid));
+    b.load_done(&[], &[]);
+    b.drain();
+    b.answer_all();
+    assert!(!autonomy_left(&b).is_zero());
+}
+
+#[test]
+fn fo_914_a_busy_session_that_is_over_promises_nothing_while_its_successor_is_expected() {
+    let mut b = Bench::ready();
+    let prefix = b.create(1).unwrap().prefix;
+    b.settle();
+    b.ms += HOUR;
+    b.drain();
+    let batch = b.batches.remove(0);
+    let late = b.outcome(batch.sequence, false, &[]);
+    b.entry(vec![late]);
+    assert!(b.news.contains(&News::SessionOver));
+    b.disconnect();
+    b.ms += 600;
+    assert!(
+        b.extend(1, prefix).is_none() && b.remaining(1, prefix).is_none(),
+        "it would have to be told first"
+    );
+    b.connect();
+    assert_eq!(b.hellos.last().unwrap().resume_epoch, Epoch::NONE);
+}
+
+#[test]
+fn fo_914_a_session_that_is_over_goes_on_when_the_store_cannot_be_reached() {
+    let mut b = Bench::ready();
+    let prefix = b.create(1).unwrap().prefix;
+    b.settle();
+    b.ms += HOUR;
+    b.drain();
+    let batch = b.batches.remove(0);
+    let late = b.outcome(batch.sequence, false, &[]);
+    b.entry(vec![late]);
+    b.disconnect();
+    b.ms += 2001;
+    assert!(b.extend(1, prefix).is_some());
+}
+
+#[test]
+fn sv_210_a_session_that_stops_leaves_renewals_to_whoever_follows() {
+    let mut b = Bench::ready();
+    let prefix = b.create(1).unwrap().prefix;
+    b.settle();
+    assert!(b.remaining(1, prefix).is_some());
+    b.leases.begin_stop(b.now());
+    assert_eq!(b.remaining(1, prefix), None, "T1 and T2 of what is left would be its end");
+}

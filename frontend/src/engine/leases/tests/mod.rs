@@ -189,13 +189,17 @@ impl Bench {
     }
 
     pub(super) fn welcome(&mut self, epoch: Epoch, resumed: bool, applied: u64) {
+        self.welcome_with(epoch, resumed, applied, &network());
+    }
+
+    pub(super) fn welcome_with(&mut self, epoch: Epoch, resumed: bool, applied: u64, network: &Arc<Network>) {
         self.connect();
         let welcome = Welcome {
             epoch,
             index: LogIndex(self.index),
             resumed,
             applied_sequence: UpdateSeq(applied),
-            network: Some(network()),
+            network: Some(Arc::clone(network)),
             supersedes: Epoch::NONE,
             draining: false,
         };
@@ -335,6 +339,10 @@ impl Bench {
         let kind = if prefix.is_address() { IaKind::Na } else { IaKind::Pd };
         let key = binding(client, kind);
         self.leases.extend(self.now(), IaRef::of(&key), prefix, None)
+    }
+
+    pub(super) fn remaining(&self, client: u8, prefix: Prefix) -> Option<Given> {
+        self.leases.remaining(self.now(), IaRef::of(&binding(client, IaKind::Na)), prefix)
     }
 
     pub(super) fn release(&mut self, client: u8, prefix: Prefix) -> bool {
