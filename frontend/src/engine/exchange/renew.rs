@@ -12,6 +12,7 @@ use super::plan::{Fate, IaAnswer, Plan, Status};
 use crate::codec::{Discard, Ia};
 use crate::engine::leases::{IaRef, Known, Leases, Owner};
 use leasehold_proto::lease::LeaseState;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 
@@ -156,6 +157,9 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
 /// Judges a lease that is nobody's as far as is known here, by who could have promised it since.
 fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing {
     let is_autonomous = leases.pool_of(prefix).is_some_and(|pool| leases.is_autonomous(cx.now, pool.id));
+    if is_off(Mechanism::AdoptionConditions) {
+        return Standing::Adoptable;
+    }
     match leases.owner_of(prefix) {
         // Past the deadline it may be granted to another by now (R4).
         Owner::Me if is_autonomous => Standing::Unclaimed,

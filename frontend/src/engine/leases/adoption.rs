@@ -151,7 +151,7 @@ impl Leases {
         while updates.len() < room
             && let Some(update) = self.adoptions.queue.pop_front()
         {
-            if self.records.of(update.prefix).is_some() {
+            if self.records.of(update.prefix).is_some() && !is_off(Mechanism::AdoptionConditions) {
                 self.adoptions.outstanding.remove(&update.prefix);
             } else {
                 updates.push(update);

@@ -65,7 +65,14 @@ impl Leases {
     #[must_use]
     pub fn holder_of(&self, prefix: Prefix) -> Option<(&BindingKey, LeaseState)> {
         let at = self.records.find(prefix)?;
-        Some((self.records.binding_of(at)?, self.records.get(at)?.state()))
+        let record = self.records.get(at)?;
+        let state = match record.state() {
+            // The store has called its end already. A Decline of ours that is on its way keeps nobody from it: it may
+            // be freed, and be another's, as soon as that end is acknowledged.
+            LeaseState::Abandoned if record.store_state.awaits_freeing() => record.store_state,
+            state => state,
+        };
+        Some((self.records.binding_of(at)?, state))
     }
 
     /// Which record of the store a lease is known by, and what changed since on this side: two equal answers mean that

@@ -4,7 +4,7 @@ use super::lab::{ADDRESSES, network, prefix};
 use super::message::{DUID, OTHER_DUID};
 use super::{Lab, Msg};
 use crate::codec::Discard;
-use crate::codec::wire::status;
+use crate::codec::wire::{msg, status};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::session::StoreEvent;
 
@@ -71,6 +71,20 @@ fn r7_a_lapsed_record_of_the_same_client_in_anothers_range_is_not_withdrawn() {
     assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).is_none());
     lab.lease("2001:db8:1::1811", OTHER_DUID, 1, LeaseState::Free);
     assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1811"])).is_none(), "it may be promised anew");
+}
+
+/// The partner's Decline of the same address was over before ours could be told: the address may be another's by now.
+#[test]
+fn r2_while_our_decline_of_what_has_ended_is_on_its_way_its_next_holder_is_not_told_to_stop() {
+    let mut lab = Lab::new();
+    let address = "2001:db8:1::1810";
+    lab.lease(address, OTHER_DUID, 1, LeaseState::Active);
+    lab.send(Msg::to_server(msg::DECLINE).client(OTHER_DUID).na(1, &[address])).expect("a Reply");
+    let renewed = lab.send(Msg::renew().na(1, &[address])).expect("a Reply");
+    assert_eq!(renewed.na().lifetimes_of(address), Some((0, 0)), "nobody can have it yet");
+    lab.lease(address, OTHER_DUID, 1, LeaseState::Reset);
+    let renewed = lab.send(Msg::renew().xid([0, 0, 7]).na(1, &[address]));
+    assert!(renewed.is_none_or(|reply| reply.na().lifetimes_of(address).is_none()));
 }
 
 #[test]
