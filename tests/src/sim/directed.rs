@@ -78,7 +78,7 @@ impl Plan {
     /// been leased by it: it must not believe that it may go on.
     #[must_use]
     pub fn back_from_the_dead(seed: u64) -> Self {
-        let stage = Stage { clients: 24, addresses: 8, valid_secs: 60, mclt_secs: 60, autonomy_secs: 60 };
+        let stage = Stage { clients: 40, addresses: 24, valid_secs: 60, mclt_secs: 60, autonomy_secs: 60 };
         let (mut plan, mut rng) = Self::staged(seed, &stage);
         plan.updates_per_batch_max = 1;
         let cut_at = ALL_THERE + secs(10) + rng.random_range(0..secs(10));
@@ -132,13 +132,13 @@ impl Plan {
         plan
     }
 
-    /// The same, and the frontend is often stopped after it computed Replies and before it sends them. Much is lost, and
-    /// so are at times the messages that a client sends again meanwhile.
+    /// The same, and the frontend is often stopped after it computed Replies and before it sends them, while what clients
+    /// send again is lost.
     #[must_use]
     pub fn replies_held_up(seed: u64) -> Self {
         let mut plan = Self::late_replies(seed);
-        plan.weather.0 = 0.5;
         plan.held_up = 0.05;
+        plan.deaf_while_held_up = true;
         plan
     }
 

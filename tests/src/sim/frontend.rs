@@ -7,6 +7,7 @@
 
 use super::claims::Claims;
 use super::clock::{DriftClock, Nanos, ms, secs};
+use super::faults::{Fault, Path};
 use super::network::{DIRECT, Datagram, LINK_INTERFACE, RELAY_INTERFACE, RELAYED};
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::Discard;
@@ -341,6 +342,11 @@ impl World {
             let span = self.rng.random_range(ms(100)..secs(20));
             self.counts.frontend_pauses += 1;
             self.front_pause(slot, span, false);
+            if self.plan.deaf_while_held_up {
+                let fault = Fault::ClientCut { slot, path: Path::All, deaf: true, mute: false };
+                self.break_it(fault);
+                self.after(span, Event::Mend(fault));
+            }
             return;
         }
         self.send_replies(slot);

@@ -143,6 +143,8 @@ pub struct Plan {
     pub(super) updates_per_batch_max: usize,
     /// How often a process is stopped between computing Replies and sending them.
     pub(super) held_up: f64,
+    /// Whether what clients send to such a process meanwhile is lost.
+    pub(super) deaf_while_held_up: bool,
     /// How long a superseded process goes on serving what it knows.
     pub(super) lingering: Range<Nanos>,
     /// What was written by hand, by time.
@@ -174,6 +176,7 @@ impl Plan {
             off: Vec::new(),
             updates_per_batch_max: Limits::default().updates_per_batch_max,
             held_up: 0.002,
+            deaf_while_held_up: false,
             lingering: 0..secs(60),
             never_silent: false,
             room_is_certain: false,
