@@ -146,7 +146,9 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
     }
     match leases.holder_of(prefix) {
         // It cannot be freed before this session has read of its end (R2), so it is not this client's.
-        Some((_, LeaseState::Active | LeaseState::Abandoned)) if leases.is_autonomous(cx.now, pool.id) => {
+        Some((_, LeaseState::Active | LeaseState::Abandoned))
+            if leases.is_autonomous(cx.now, pool.id) && leases.reads_of_its_end(prefix) =>
+        {
             Standing::NotTheirs
         }
         // Of what has ended, the next holder may be known elsewhere before it is known here.

@@ -296,7 +296,7 @@ impl Leases {
     /// R2: whether the store waits for this session before it gives the lease to anybody else. It does for what was born
     /// before the session was superseded. A load or a look-up may run ahead of the stream, in which word of the
     /// superseding may still come: what was born past the stream's position counts as born after it.
-    fn is_waited_for(&self, record: &Record) -> bool {
+    pub(super) fn is_waited_for(&self, record: &Record) -> bool {
         record.born <= self.session.superseded_at.unwrap_or(self.session.last_index)
             || is_off(Mechanism::BornLater)
     }

@@ -75,6 +75,13 @@ impl Leases {
         Some((self.records.binding_of(at)?, state))
     }
 
+    /// R2, R6: whether nobody is given an address in the place of the holder known here before this session has read of
+    /// that one's end. Not so of what was born after this session was superseded.
+    #[must_use]
+    pub fn reads_of_its_end(&self, prefix: Prefix) -> bool {
+        self.records.of(prefix).is_some_and(|record| self.is_waited_for(record))
+    }
+
     /// Which record of the store a lease is known by, and what changed since on this side: two equal answers mean that
     /// nothing was seen to happen to the lease in between. Nothing when it is not an Active lease of this IA.
     #[must_use]

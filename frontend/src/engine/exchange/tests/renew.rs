@@ -1,12 +1,14 @@
 //! Renew: SV-331 to SV-336, SV-344 as it applies here, R5, R7's silence, R9.
 
-use super::lab::{ADDRESSES, network, prefix};
+use super::lab::{ADDRESSES, EPOCH, network, prefix};
 use super::message::{DUID, OTHER_DUID};
 use super::{Lab, Msg};
 use crate::codec::Discard;
 use crate::codec::wire::{msg, status};
-use leasehold_proto::lease::LeaseState;
+use leasehold_proto::lease::{Lease, LeaseState};
 use leasehold_proto::session::StoreEvent;
+use leasehold_proto::words::{Epoch, IaKind, LogIndex};
+use std::sync::Arc;
 
 #[test]
 fn sv_331_fo_104_a_lease_that_the_partner_gave_is_extended() {
@@ -85,6 +87,20 @@ fn r2_while_our_decline_of_what_has_ended_is_on_its_way_its_next_holder_is_not_t
     lab.lease(address, OTHER_DUID, 1, LeaseState::Reset);
     let renewed = lab.send(Msg::renew().xid([0, 0, 7]).na(1, &[address]));
     assert!(renewed.is_none_or(|reply| reply.na().lifetimes_of(address).is_none()));
+}
+
+/// The store does not wait for a superseded session before it gives what was born later to another client.
+#[test]
+fn r6_a_superseded_session_tells_nobody_to_stop_on_account_of_what_was_born_later() {
+    let mut lab = Lab::new();
+    let (before, after) = ("2001:db8:1::1810", "2001:db8:1::1811");
+    lab.lease(before, OTHER_DUID, 1, LeaseState::Active);
+    lab.event(StoreEvent::Superseded { by: Epoch(EPOCH + 1), at: LogIndex(lab.index) });
+    let born = lab.lease_record(prefix(after), ADDRESSES, IaKind::Na, OTHER_DUID, 1, LeaseState::Active);
+    lab.event(StoreEvent::Lease(Arc::new(Lease { born: born.version, ..born })));
+    let reply = lab.send(Msg::renew().na(1, &[before])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of(before), Some((0, 0)), "that would have been read of");
+    assert!(lab.send(Msg::renew().xid([0, 0, 7]).na(1, &[after])).is_none());
 }
 
 #[test]
