@@ -24,7 +24,7 @@ pub struct StoreCommand {
     #[arg(long)]
     rejoin: bool,
     /// Found the cluster anew from this export (`leasehold store-export`): only after its quorum was lost for good, with
-    /// empty data folders, and on the node that is listed first. See docs/operations/lost-quorum.md.
+    /// empty data folders, and on every node: whichever leads first founds. See docs/operations/lost-quorum.md.
     #[arg(long, value_name = "EXPORT")]
     restore: Option<PathBuf>,
     /// Grant ranges at once, though what the old cluster promised may be in force: an address may get two owners.

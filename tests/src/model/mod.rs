@@ -8,9 +8,10 @@
 //!
 //! Silence stands for faults: a message not delivered is lost or delayed, a process that does nothing is cut off,
 //! paused or crashed. Time passes only by [`Action::Tick`]. One idealisation: a new session loads all records in the
-//! step that opens it. Left out: pools and configuration, Decline's quarantine, overrides and so R8, R9, restored
-//! backups. The exploration is stateright's, breadth-first; its fingerprints have 64 bits, so that among n states one
-//! is missed with a probability of about n^2 / 2^65.
+//! step that opens it. Left out: that a session superseded before a holding was born holds nothing back (R2, R6: here
+//! every session does), pools and configuration, Decline's quarantine, overrides and so R8, R9, restored backups. The
+//! exploration is stateright's, breadth-first; its fingerprints have 64 bits, so that among n states one is missed with a
+//! probability of about n^2 / 2^65.
 
 mod check;
 mod config;

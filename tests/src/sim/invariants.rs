@@ -1,6 +1,6 @@
 //! What must hold besides the oracle's one invariant, judged at the moments at which it could break.
 //!
-//! Owns the judgements: R3's bound and pools on every Reply as it is sent, committed leases on every answer to a
+//! Owns the judgements: R3's bound and pools on every Reply as it is computed, committed leases on every answer to a
 //! batch, stability when a lease is withdrawn or lost, replicas and the machine's own invariants now and then. Knows
 //! the store's reference machine, which applies what is committed.
 
@@ -39,7 +39,7 @@ pub(super) struct Told {
 }
 
 impl World {
-    /// A Reply as it leaves a frontend: every lease is of a configured pool (PD-11, SV-321) and within R3's bound.
+    /// A Reply as a frontend computed it: every lease is of a configured pool (PD-11, SV-321) and within R3's bound.
     pub(super) fn judge_reply(&mut self, slot: usize, bytes: &[u8]) {
         let Some(message) = payload_of(bytes).and_then(|p| ServerMessage::decode(p).ok()) else {
             self.fail(format!("what frontend {slot} sends cannot be read"));
