@@ -74,8 +74,8 @@ impl Plan {
         plan
     }
 
-    /// A frontend is cut off until it is dead for certain, and comes back slowly while its partner gives away what had
-    /// been leased by it: it must not believe that it may go on.
+    /// A frontend is cut off until it is dead for certain, and comes back slowly: its clients ask it again for what they
+    /// lost meanwhile, and it must not believe that it may go on. A while later its partner gives that away.
     #[must_use]
     pub fn back_from_the_dead(seed: u64) -> Self {
         let stage = Stage { clients: 40, addresses: 24, valid_secs: 60, mclt_secs: 60, autonomy_secs: 60 };
@@ -84,7 +84,7 @@ impl Plan {
         let cut_at = ALL_THERE + secs(10) + rng.random_range(0..secs(10));
         let dead_at = cut_at + secs(60 + 60 + 8);
         let back = dead_at + rng.random_range(0..secs(6));
-        plan.during(0, dead_at, deaf(OTHER));
+        plan.during(0, back + secs(25), deaf(OTHER));
         plan.during(cut_at, back, cut(SERVING, true, true));
         plan.during(back, Nanos::MAX, Fault::StoreSlow { slot: SERVING, span: secs(10) });
         plan
