@@ -1,8 +1,8 @@
 //! Switching one mechanism of the rules off, to see that the simulation finds what then goes wrong.
 //!
 //! Only in a build of its own (feature `sabotage`, used by the sabotage tests and nothing else): in every other build
-//! [`is_off`] is a constant `false` and costs nothing. A mechanism is switched off for the current thread; each place
-//! in the cores that asks is one condition.
+//! [`is_off`] is a constant `false` and costs nothing. Mechanisms are switched off for the current thread, one in general,
+//! two where each does what the other fails to do; each place in the cores that asks is one condition.
 
 /// One mechanism of the rules R1 to R9 (design section 5), by what it does while it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +35,8 @@ pub enum Mechanism {
     Guard,
     /// R4: a session past its deadline is never extended again.
     NoExtensionPastDeadline,
-    /// R4: the late updates of a session that is dead for certain change nothing.
+    /// R4: the late updates of a session that is dead for certain change nothing. Redundant for clients: R1's fence, R2 and
+    /// R8 keep what they hold. It tells a late update from a conflict.
     LateUpdates,
     /// R5: either partner extends what it knows.
     PartnerRenewal,
@@ -59,18 +60,23 @@ mod switch {
     use std::cell::Cell;
 
     thread_local! {
-        static OFF: Cell<Option<Mechanism>> = const { Cell::new(None) };
+        /// One bit for each mechanism that is off.
+        static OFF: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// Switches one mechanism off for this thread, or none.
-    pub fn switch_off(mechanism: Option<Mechanism>) {
-        OFF.set(mechanism);
+    /// Switches these mechanisms off for this thread, and all others on.
+    pub fn switch_off(mechanisms: &[Mechanism]) {
+        OFF.set(mechanisms.iter().fold(0, |off, mechanism| off | bit(*mechanism)));
     }
 
     /// Whether a mechanism is switched off.
     #[must_use]
     pub fn is_off(mechanism: Mechanism) -> bool {
-        OFF.get() == Some(mechanism)
+        OFF.get() & bit(mechanism) != 0
+    }
+
+    fn bit(mechanism: Mechanism) -> u32 {
+        1 << mechanism as u32
     }
 }
 

@@ -50,11 +50,13 @@ pub struct Limits {
     pub parked_messages_max: usize,
     /// Leases one client may hold on one link (SEC-02).
     pub leases_per_client_max: usize,
+    /// Updates in one batch to the store; at least one.
+    pub updates_per_batch_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { parked_messages_max: 4096, leases_per_client_max: 8 }
+        Self { parked_messages_max: 4096, leases_per_client_max: 8, updates_per_batch_max: 1024 }
     }
 }
 

@@ -23,14 +23,12 @@ impl Machine {
         out: &mut Applied,
     ) -> Result<(), UpdateRefusal> {
         match record {
+            _ if is_off(Mechanism::AdoptionConditions) => {}
             Some(record) if record.binding == update.binding && record.pool == update.pool => {
                 return self.promise_on_record(epoch, update, record, relationship, out);
             }
-            Some(_) if !is_off(Mechanism::AdoptionConditions) => return Err(UpdateRefusal::NotAdopted),
-            _ => {}
-        }
-        if !self.may_have_been_promised(epoch, update) {
-            return Err(UpdateRefusal::NotAdopted);
+            None if self.may_have_been_promised(epoch, update) => {}
+            Some(_) | None => return Err(UpdateRefusal::NotAdopted),
         }
         let mut lease = self.fresh_lease(epoch, update);
         // Who promised it first, untold, may have been superseded since, and knows it all the same (R2).
@@ -51,9 +49,6 @@ impl Machine {
             .filter(|p| p.offers(update.prefix))
             .and_then(|p| p.pool.range_of(update.prefix))
             .and_then(|range| self.ranges.get(&range))
-            .is_some_and(|r| {
-                is_off(Mechanism::AdoptionConditions)
-                    || (!r.unclean && !r.owner.is_none() && r.owner != epoch)
-            })
+            .is_some_and(|r| !r.unclean && !r.owner.is_none() && r.owner != epoch)
     }
 }

@@ -7,6 +7,7 @@
 
 use super::claims::Claims;
 use super::clock::{DriftClock, Nanos, ms, secs};
+use super::faults::{Fault, Path};
 use super::network::{DIRECT, Datagram, LINK_INTERFACE, RELAY_INTERFACE, RELAYED};
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::Discard;
@@ -109,7 +110,7 @@ impl Front {
     pub(super) fn new(name: &str, slot: usize, clock: DriftClock) -> Self {
         let id = FrontendId::new(name).expect("plans name frontends well");
         Self {
-            engine: engine(&id, 0),
+            engine: engine(&id, 0, Limits::default()),
             id,
             clock,
             life: 0,
@@ -150,10 +151,10 @@ impl Front {
     }
 }
 
-fn engine(id: &FrontendId, life: u64) -> Engine {
+fn engine(id: &FrontendId, life: u64, limits: Limits) -> Engine {
     let mut hash_key = [3; 16];
     hash_key[..8].copy_from_slice(&life.to_be_bytes());
-    let mut engine = Engine::new(Settings { frontend: id.clone(), hash_key, limits: Limits::default() });
+    let mut engine = Engine::new(Settings { frontend: id.clone(), hash_key, limits });
     let interface = |index, name: &str, link: Option<&str>| Interface {
         index,
         name: name.to_owned(),
@@ -177,7 +178,8 @@ impl World {
         }
         front.up = true;
         front.life += 1;
-        front.engine = engine(&front.id, front.life);
+        let limits = Limits { updates_per_batch_max: self.plan.updates_per_batch_max, ..Limits::default() };
+        front.engine = engine(&front.id, front.life, limits);
         front.paused = false;
         front.clock_stopped_at = None;
         front.stopping = false;
@@ -338,12 +340,17 @@ impl World {
         computed.iter().for_each(|bytes| self.judge_reply(slot, bytes));
         if !self.fronts[slot].sink.replies.is_empty()
             && self.healed_at.is_none()
-            && self.rng.random_bool(0.002)
+            && self.rng.random_bool(self.plan.held_up)
         {
             // The process is stopped between computing and sending.
             let span = self.rng.random_range(ms(100)..secs(20));
             self.counts.frontend_pauses += 1;
             self.front_pause(slot, span, false);
+            if self.plan.deaf_while_held_up {
+                let fault = Fault::ClientCut { slot, path: Path::All, deaf: true, mute: false };
+                self.break_it(fault);
+                self.after(span, Event::Mend(fault));
+            }
             return;
         }
         self.send_replies(slot);
@@ -443,7 +450,7 @@ impl World {
     fn leave_later(&mut self, slot: usize) {
         if !std::mem::replace(&mut self.fronts[slot].exiting, true) {
             let life = self.fronts[slot].life;
-            let delay = self.rng.random_range(0..secs(60));
+            let delay = self.rng.random_range(self.plan.lingering.clone());
             self.after(delay, Event::FrontExit { slot, life });
         }
     }

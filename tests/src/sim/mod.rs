@@ -14,6 +14,7 @@ mod client;
 mod client_talk;
 mod clock;
 mod connection;
+mod directed;
 mod entries;
 mod faults;
 mod frontend;

@@ -79,10 +79,16 @@ impl World {
             return false;
         }
         let remembered = std::mem::replace(&mut client.remembered, client.associations.clone());
-        if remembered.iter().all(|a| a.leases.is_empty()) {
+        self.client_rolls_back(number, now, remembered)
+    }
+
+    /// A client's machine is as it was: it believes in the leases of then. False: it had none.
+    pub(super) fn client_rolls_back(&mut self, number: usize, now: LocalTime, to: Vec<Association>) -> bool {
+        if to.iter().all(|a| a.leases.is_empty()) {
             return false;
         }
-        client.associations = remembered;
+        let client = &mut self.clients[number];
+        client.associations = to;
         let leases = client.associations.iter_mut().flat_map(|a: &mut Association| &mut a.leases);
         leases.for_each(|lease| lease.1 = now + BELIEVES);
         client.t2 = now + BELIEVES / 2;

@@ -8,10 +8,12 @@ use super::faults::Fault;
 use super::networks::{Spans, draw_network, frontends};
 use super::odd::Oddity;
 use super::sabotaged::Sabotage;
+use leasehold_frontend::engine::Limits;
 use leasehold_proto::sabotage::Mechanism;
 use leasehold_proto::v1;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use std::ops::Range;
 
 /// The kinds of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,19 @@ pub(super) enum Step {
     Break(Fault),
     /// It is mended.
     Mend(Fault),
+    /// Every client does this.
+    Clients(Act),
+}
+
+/// What clients do because it was written so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Whoever holds something releases it.
+    Release,
+    /// Their machines are saved as they are.
+    Remember,
+    /// They are rolled back to what was saved.
+    RollBack,
 }
 
 /// One run.
@@ -97,7 +112,7 @@ pub struct Plan {
     pub operator: Operator,
     pub(super) sabotage: Sabotage,
     /// What is switched off in the cores.
-    pub(super) off: Option<Mechanism>,
+    pub(super) off: Vec<Mechanism>,
     pub(super) network: v1::Network,
     pub(super) frontends: Vec<&'static str>,
     /// Store nodes: 3 or 5.
@@ -124,6 +139,14 @@ pub struct Plan {
     pub(super) never_silent: bool,
     /// That there is room for each is so even if a frontend says that it has none.
     pub(super) room_is_certain: bool,
+    /// Updates in one batch at most.
+    pub(super) updates_per_batch_max: usize,
+    /// How often a process is stopped between computing Replies and sending them.
+    pub(super) held_up: f64,
+    /// Whether what clients send to such a process meanwhile is lost.
+    pub(super) deaf_while_held_up: bool,
+    /// How long a superseded process goes on serving what it knows.
+    pub(super) lingering: Range<Nanos>,
     /// What was written by hand, by time.
     pub(super) script: Vec<(Nanos, Step)>,
 }
@@ -150,7 +173,11 @@ impl Plan {
             operator: [Operator::Quiet, Operator::Sound, Operator::Sound, Operator::Mistaken]
                 [rng.random_range(0..4)],
             sabotage,
-            off: None,
+            off: Vec::new(),
+            updates_per_batch_max: Limits::default().updates_per_batch_max,
+            held_up: 0.002,
+            deaf_while_held_up: false,
+            lingering: 0..secs(60),
             never_silent: false,
             room_is_certain: false,
             network: draw_network(&mut rng, flavour, &spans, &clients),
@@ -198,7 +225,7 @@ impl Plan {
     /// The same with a mechanism of the cores switched off. Only a build with the feature `sabotage` can run it.
     #[must_use]
     pub fn without(mut self, mechanism: Mechanism) -> Self {
-        self.off = Some(mechanism);
+        self.off.push(mechanism);
         self
     }
 

@@ -38,7 +38,7 @@ impl Plan {
     /// process only what the judge alone can see.
     pub(super) fn is_judged_by(&self, kind: Kind) -> bool {
         match self.sabotage {
-            Sabotage::None if self.off.is_none() => true,
+            Sabotage::None if self.off.is_empty() => true,
             Sabotage::None | Sabotage::RogueUpdates => kind != Kind::Rule,
             _ => kind == Kind::Safety,
         }
@@ -50,9 +50,9 @@ impl Plan {
     /// When something is to be off and this build cannot do it: only one with the feature `sabotage` can.
     pub(super) fn switch(&self) {
         #[cfg(feature = "sabotage")]
-        leasehold_proto::sabotage::switch_off(self.off);
+        leasehold_proto::sabotage::switch_off(&self.off);
         #[cfg(not(feature = "sabotage"))]
-        assert!(self.off.is_none(), "build with the feature `sabotage` to switch mechanisms off");
+        assert!(self.off.is_empty(), "build with the feature `sabotage` to switch mechanisms off");
     }
 }
 

@@ -1,14 +1,15 @@
-//! Runs written by hand, where a rule shows that chance hardly ever puts to the test.
+//! Runs written by hand: the plan in which nothing happens but what is written, what clients do because it was written,
+//! and the story of R5 and R7. The stories that single out one mechanism each are in `directed`.
 //!
-//! Owns the stories; times, clients and lifetimes are still drawn from the seed.
+//! Owns what is written; times, clients and lifetimes are still drawn from the seed.
 
-use super::client::{Attachment, ClientPlan};
 use super::clock::{ms, secs};
 use super::faults::Fault;
 use super::odd::Oddity;
-use super::plan::{Flavour, Operator, Plan, Step};
+use super::plan::{Act, Flavour, Operator, Plan, Step};
 use super::sabotaged::Sabotage;
-use leasehold_proto::v1;
+use super::world::World;
+use leasehold_frontend::codec::wire::msg;
 
 impl Plan {
     /// A frontend is cut off from the store, leases to clients meanwhile, and dies for good: nothing of that is told.
@@ -29,34 +30,8 @@ impl Plan {
         plan
     }
 
-    /// Both partners answer everybody, leases never expire, and there is hardly more room than clients need: whatever a
-    /// client turned out not to use must come back (R9).
-    #[must_use]
-    pub fn little_room_for_ever(seed: u64) -> Self {
-        let mut plan = Self::quiet(seed, Flavour::Infinite);
-        for relationship in &mut plan.network.relationships {
-            relationship.answering = v1::Answering::Any.into();
-        }
-        for client in &mut plan.clients {
-            client.rapid_commit = true;
-            client.restless = 20;
-        }
-        for pool in &mut plan.network.pools {
-            let bound = |octets: &[u8]| octets.try_into().map(u128::from_be_bytes).unwrap_or_default();
-            let demand = Self::demand_of(&plan.clients, pool);
-            let unit = 128 - pool.length_bits;
-            // Room for as many again: each may have two for a while.
-            let last = bound(&pool.first) + (u128::from(demand * 2 + 2) << unit);
-            pool.last = last.to_be_bytes().to_vec();
-            pool.range_bits = Some(0);
-        }
-        plan.all_can_be_content = true;
-        plan.room_is_certain = true;
-        plan
-    }
-
     /// No faults, good weather, nobody odd, no operators.
-    fn quiet(seed: u64, flavour: Flavour) -> Self {
+    pub(super) fn quiet(seed: u64, flavour: Flavour) -> Self {
         let mut plan =
             Self::of(seed, flavour, Sabotage::None).without_faults().with_operator(Operator::Quiet);
         for client in &mut plan.clients {
@@ -66,11 +41,28 @@ impl Plan {
         plan.faults_for = secs(900);
         plan
     }
+}
 
-    fn demand_of(clients: &[ClientPlan], pool: &v1::Pool) -> u32 {
-        let is_address = pool.kind == i32::from(v1::IaKind::Na);
-        let direct = pool.link == "direct";
-        let fits = clients.iter().filter(|c| (c.attachment == Attachment::Direct) == direct);
-        fits.map(|c| u32::from(if is_address { c.addresses } else { c.prefixes })).sum()
+impl World {
+    /// All clients do what is written.
+    pub(super) fn all_clients(&mut self, act: Act) {
+        for number in 0..self.clients.len() {
+            let client = &mut self.clients[number];
+            let now = client.clock.local(self.now);
+            let holds = client.associations.iter().any(|a| !a.leases.is_empty());
+            match act {
+                Act::Release if holds => {
+                    self.counts.releases += 1;
+                    self.client_begins(number, now, msg::RELEASE);
+                }
+                Act::Release => {}
+                Act::Remember => client.remembered = client.associations.clone(),
+                Act::RollBack => {
+                    let remembered = client.remembered.clone();
+                    self.client_rolls_back(number, now, remembered);
+                }
+            }
+            self.client_plan_wake(number);
+        }
     }
 }

@@ -308,6 +308,7 @@ impl World {
         match step {
             Step::Break(fault) => self.break_it(fault),
             Step::Mend(fault) => self.mend(fault),
+            Step::Clients(act) => self.all_clients(act),
         }
     }
 

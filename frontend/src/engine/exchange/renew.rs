@@ -12,6 +12,7 @@ use super::plan::{Fate, IaAnswer, Plan, Status};
 use crate::codec::{Discard, Ia};
 use crate::engine::leases::{IaRef, Known, Leases, Owner};
 use leasehold_proto::lease::LeaseState;
+use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 
@@ -149,7 +150,7 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
     match leases.holder_of(prefix) {
         // It cannot be freed before this session has read of its end (R2), so it is not this client's.
         Some((_, LeaseState::Active | LeaseState::Abandoned))
-            if leases.is_autonomous(cx.now, pool.id) && leases.is_waited_for_before_reuse(prefix) =>
+            if leases.is_autonomous(cx.now, pool.id) && leases.reads_of_its_end(prefix) =>
         {
             Standing::NotTheirs
         }
@@ -161,6 +162,9 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
 /// Judges a lease that is nobody's as far as is known here, by who could have promised it since.
 fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing {
     let is_autonomous = leases.pool_of(prefix).is_some_and(|pool| leases.is_autonomous(cx.now, pool.id));
+    if is_off(Mechanism::AdoptionConditions) {
+        return Standing::Adoptable;
+    }
     match leases.owner_of(prefix) {
         // Past the deadline it may be granted to another by now (R4).
         Owner::Me if is_autonomous => Standing::Unclaimed,

@@ -158,8 +158,9 @@ impl Leases {
         while updates.len() < room
             && let Some(update) = self.adoptions.queue.pop_front()
         {
-            let of_nobody = self.records.of(update.prefix).is_none();
-            if !of_nobody && !self.is_expired(IaRef::of(&update.binding), update.prefix) {
+            let of_another = self.records.of(update.prefix).is_some()
+                && !self.is_expired(IaRef::of(&update.binding), update.prefix);
+            if of_another && !is_off(Mechanism::AdoptionConditions) {
                 self.adoptions.outstanding.remove(&update.prefix);
             } else {
                 updates.push(update);

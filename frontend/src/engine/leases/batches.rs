@@ -13,9 +13,6 @@ use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::RangeId;
 use std::sync::Arc;
 
-/// Updates in one batch at most.
-pub(super) const UPDATES_MAX: usize = 1024;
-
 impl Leases {
     /// The next batch, if one is due and may be in flight.
     pub(super) fn next_batch(&mut self, now: LocalTime) -> Option<Arc<SessionBatch>> {
@@ -63,14 +60,15 @@ impl Leases {
 
     fn make_batch(&mut self, now: LocalTime, returned: Vec<RangeId>, closing: bool) -> Arc<SessionBatch> {
         let sequence = self.session.next_sequence;
-        let mut updates = Vec::with_capacity(self.dirty.len().min(UPDATES_MAX));
+        let room = self.limits.updates_per_batch_max;
+        let mut updates = Vec::with_capacity(self.dirty.len().min(room));
         // What is queued again while this goes on belongs to a later batch: one update for each lease.
-        for _ in 0..self.dirty.len().min(UPDATES_MAX) {
+        for _ in 0..self.dirty.len().min(room) {
             let Some(entry) = self.dirty.pop() else { break };
             updates.extend(self.update_of(entry));
         }
         let told_before = self.dirty.told_before();
-        updates.extend(self.next_adoptions(UPDATES_MAX - updates.len()));
+        updates.extend(self.next_adoptions(room.saturating_sub(updates.len())));
         self.note_acknowledgeable();
         let requests = if self.may_ask() { self.ranges.requests(now, sequence) } else { Vec::new() };
         let batch = Arc::new(SessionBatch {

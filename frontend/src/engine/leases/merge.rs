@@ -37,8 +37,8 @@ impl Leases {
             }
             // R8: committed first stays.
             self.counts.conflicts += 1;
-        } else if is_same_client && self.has_own_end(at) {
-            // A Release or Decline of ours is on its way.
+        } else if is_same_client && self.has_own_end(at) && self.has_ended_here(at) {
+            // A Release or Decline of ours is on its way, and nobody is known to have extended the lease since.
             let is_extended_by_other =
                 is_newer && lease.state == LeaseState::Active && lease.epoch != self.session.epoch;
             if !is_extended_by_other && lease.state != LeaseState::Free {
@@ -113,6 +113,12 @@ impl Leases {
             r.in_flight > r.promises_in_flight
                 || self.dirty.get(r.dirty_at).is_some_and(|d| d.kind != UpdateKind::Promise)
         })
+    }
+
+    /// Whether the lease is over as far as this session goes: not one that was ended here, and was then found to be
+    /// extended by another. The store refuses that end, so what it says from then on stands.
+    fn has_ended_here(&self, at: u32) -> bool {
+        self.records.get(at).is_some_and(|r| r.state() != LeaseState::Active)
     }
 
     /// There is nothing to tell about a record any more.

@@ -65,13 +65,21 @@ impl Leases {
     #[must_use]
     pub fn holder_of(&self, prefix: Prefix) -> Option<(&BindingKey, LeaseState)> {
         let at = self.records.find(prefix)?;
-        Some((self.records.binding_of(at)?, self.records.get(at)?.state()))
+        let record = self.records.get(at)?;
+        let state = match record.state() {
+            // The store has called its end already. A Decline of ours that is on its way keeps nobody from it: it may
+            // be freed, and be another's, as soon as that end is acknowledged.
+            LeaseState::Abandoned if record.store_state.awaits_freeing() => record.store_state,
+            state => state,
+        };
+        Some((self.records.binding_of(at)?, state))
     }
 
-    /// R2: whether the store waits for this session before the holder of an address can change.
+    /// R2, R6: whether nobody is given an address in the place of the holder known here before this session has read of
+    /// that one's end. Not so of what was born after this session was superseded.
     #[must_use]
-    pub fn is_waited_for_before_reuse(&self, prefix: Prefix) -> bool {
-        self.records.find(prefix).and_then(|at| self.records.get(at)).is_some_and(|r| self.is_waited_for(r))
+    pub fn reads_of_its_end(&self, prefix: Prefix) -> bool {
+        self.records.of(prefix).is_some_and(|record| self.is_waited_for(record))
     }
 
     /// Which record of the store a lease is known by, and what changed since on this side: two equal answers mean that

@@ -1,11 +1,11 @@
 //! Renew: SV-331 to SV-336, SV-344 as it applies here, R5, R7's silence, R9.
 
-use super::lab::{ADDRESSES, network, prefix};
+use super::lab::{ADDRESSES, EPOCH, network, prefix};
 use super::message::{DUID, OTHER_DUID};
 use super::{Lab, Msg};
 use crate::codec::Discard;
-use crate::codec::wire::status;
-use leasehold_proto::lease::LeaseState;
+use crate::codec::wire::{msg, status};
+use leasehold_proto::lease::{Lease, LeaseState};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::words::{Epoch, IaKind, LogIndex};
 use std::sync::Arc;
@@ -78,28 +78,40 @@ fn sv_332_cut_off_an_address_off_the_link_is_left_alone_since_a_prefix_may_have_
 }
 
 #[test]
-fn r2_superseded_and_cut_off_anothers_lease_born_since_is_no_reason_to_withdraw() {
-    let mut lab = Lab::new();
-    lab.lease("2001:db8:1::1810", OTHER_DUID, 1, LeaseState::Active);
-    let at = LogIndex(lab.index);
-    lab.event(StoreEvent::Superseded { by: Epoch(super::lab::EPOCH + 1), at });
-    let since = prefix("2001:db8:1::1811");
-    let mut record = lab.lease_record(since, ADDRESSES, IaKind::Na, OTHER_DUID, 2, LeaseState::Active);
-    record.born = LogIndex(lab.index + 1);
-    lab.event(StoreEvent::Lease(Arc::new(record)));
-    lab.engine.disconnected(lab.now);
-    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
-    assert_eq!(reply.na().lifetimes_of("2001:db8:1::1810"), Some((0, 0)));
-    assert!(lab.send(Msg::renew().xid([0, 0, 9]).na(1, &["2001:db8:1::1811"])).is_none());
-}
-
-#[test]
 fn r7_a_lapsed_record_of_the_same_client_in_anothers_range_is_not_withdrawn() {
     let mut lab = Lab::new();
     lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Free);
     assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).is_none());
     lab.lease("2001:db8:1::1811", OTHER_DUID, 1, LeaseState::Free);
     assert!(lab.send(Msg::renew().na(1, &["2001:db8:1::1811"])).is_none(), "it may be promised anew");
+}
+
+/// The partner's Decline of the same address was over before ours could be told: the address may be another's by now.
+#[test]
+fn r2_while_our_decline_of_what_has_ended_is_on_its_way_its_next_holder_is_not_told_to_stop() {
+    let mut lab = Lab::new();
+    let address = "2001:db8:1::1810";
+    lab.lease(address, OTHER_DUID, 1, LeaseState::Active);
+    lab.send(Msg::to_server(msg::DECLINE).client(OTHER_DUID).na(1, &[address])).expect("a Reply");
+    let renewed = lab.send(Msg::renew().na(1, &[address])).expect("a Reply");
+    assert_eq!(renewed.na().lifetimes_of(address), Some((0, 0)), "nobody can have it yet");
+    lab.lease(address, OTHER_DUID, 1, LeaseState::Reset);
+    let renewed = lab.send(Msg::renew().xid([0, 0, 7]).na(1, &[address]));
+    assert!(renewed.is_none_or(|reply| reply.na().lifetimes_of(address).is_none()));
+}
+
+/// The store does not wait for a superseded session before it gives what was born later to another client.
+#[test]
+fn r6_a_superseded_session_tells_nobody_to_stop_on_account_of_what_was_born_later() {
+    let mut lab = Lab::new();
+    let (before, after) = ("2001:db8:1::1810", "2001:db8:1::1811");
+    lab.lease(before, OTHER_DUID, 1, LeaseState::Active);
+    lab.event(StoreEvent::Superseded { by: Epoch(EPOCH + 1), at: LogIndex(lab.index) });
+    let born = lab.lease_record(prefix(after), ADDRESSES, IaKind::Na, OTHER_DUID, 1, LeaseState::Active);
+    lab.event(StoreEvent::Lease(Arc::new(Lease { born: born.version, ..born })));
+    let reply = lab.send(Msg::renew().na(1, &[before])).expect("a Reply");
+    assert_eq!(reply.na().lifetimes_of(before), Some((0, 0)), "that would have been read of");
+    assert!(lab.send(Msg::renew().xid([0, 0, 7]).na(1, &[after])).is_none());
 }
 
 #[test]

@@ -143,6 +143,23 @@ fn r2_a_release_refused_because_the_partner_extended_keeps_the_stores_record() {
     assert!(b.drain().iter().all(|batch| batch.updates.is_empty()));
 }
 
+/// The partner extended the lease and then had it released too, both before it could read of our Release.
+#[test]
+fn r2_a_release_on_its_way_that_was_overtaken_keeps_nothing_active() {
+    let mut b = Bench::ready();
+    let record = b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO);
+    b.lease(&record);
+    b.release(9, address(200));
+    b.drain();
+    b.lease(&record);
+    assert_eq!(b.state(address(200)), Some(LeaseState::Active));
+    let released = b.record(address(200), 9, LeaseState::Released, ClusterTime::ZERO);
+    b.lease(&released);
+    assert_eq!(b.state(address(200)), Some(LeaseState::Released));
+    let key = binding(9, IaKind::Na);
+    assert_eq!(b.leases.remaining(b.now(), IaRef::of(&key), address(200)), None);
+}
+
 #[test]
 fn r2_an_accepted_release_waits_for_the_word_that_it_is_free() {
     let mut b = Bench::ready();
