@@ -45,6 +45,11 @@ unannounced() {
         -newer "$ended" -print -quit 2>/dev/null)" ]
 }
 
+# Clippy's artifacts name the file of its settings by its full path: with CLIPPY_CONF_DIR it is one that stays.
+settings() {
+    cmp -s clippy.toml "$folder/clippy.toml" || cp clippy.toml "$folder/clippy.toml"
+}
+
 begin() {
     local -A known_digest=() known_time=() digest=()
     local changed=() path hash time now
@@ -95,12 +100,14 @@ if ! git rev-parse --git-dir >/dev/null 2>&1; then
     exit 0
 fi
 case "${1:-}" in
-begin) begin ;;
+begin) settings; begin ;;
 end) end ;;
 run)
     shift
     exec 9>"$folder/lock"
     flock -n 9 || { echo "waiting for another run with $CARGO_TARGET_DIR"; flock 9; }
+    settings
+    export CLIPPY_CONF_DIR=$folder
     begin
     trap end EXIT
     trap 'exit 130' INT TERM HUP
