@@ -6,7 +6,7 @@
 # not through cargo, which would wait for the other lane's compiler.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
-target=${CARGO_TARGET_DIR:-$PWD/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 logs=$target/test-logs
 mkdir -p "$logs" "$target/sources"
 # Two clones that compile into one folder at a time would run each other's tests.
