@@ -28,15 +28,19 @@ computing=(sabotage simulation model failover contract)
 # All members are named though few are compiled, so that dependencies have the features that they have everywhere.
 sabotage=(--workspace --no-default-features --features leasehold-tests/sabotage --test sabotage)
 
-# Runs a command with what it prints in a file; when it ends, says how it went: the end of the file, or all of it after a
-# failure. The lanes' words do not mix.
+# Runs a command with what it prints in a file; when it ends, says how it went: the results or the end of the file, or all of
+# it after a failure. The lanes' words do not mix.
 step() { # title, file, command...
     local title=$1 file=$logs/$2 began=$SECONDS rc
     shift 2
     "$@" >"$file" 2>&1 </dev/null
     rc=$?
     {
-        if [ $rc -eq 0 ]; then grep -v '^$' "$file" | tail -n 3 | cut -c -300 | sed 's/^/    /'; else cat "$file"; fi
+        if [ $rc -ne 0 ]; then
+            cat "$file"
+        else
+            { grep '^test result:' "$file" || tail -n 3 "$file"; } | sed 's/^ */    /'
+        fi
         printf '== %s: %s, %d s\n' "$title" "$([ $rc -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - began))
     } | flock "$logs/.words" cat
     [ $rc -eq 0 ] || echo "$title" >>"$logs/.failed"
