@@ -6,7 +6,10 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 SOAK_SECS ?= 600
 SOAK_SEEDS ?=
-SABOTAGE := --release --locked --workspace --features leasehold-tests/sabotage --test sabotage
+# As in scripts/test.sh.
+SABOTAGE := --release --locked --workspace --no-default-features --features leasehold-tests/sabotage --test sabotage
+# Clones share the folder of what is built.
+SHARED := scripts/same-mtimes.sh run
 
 .PHONY: help setup build demo test soak sabotage lint bench clean
 help:
@@ -22,7 +25,7 @@ setup:
 	@scripts/setup.sh
 
 build: setup
-	cargo build --release --locked --workspace --bins
+	$(SHARED) cargo build --release --locked --workspace --bins
 
 demo: build
 	$(LEASEHOLD) demo $(DEMO_ARGS)
@@ -33,22 +36,22 @@ test:
 
 soak: setup
 	LEASEHOLD_SOAK_SECS=$(if $(SOAK_SEEDS),,$(SOAK_SECS)) LEASEHOLD_SOAK_SEEDS=$(SOAK_SEEDS) \
-		cargo test --release --locked --workspace --test soak -- --nocapture
+		$(SHARED) cargo test --release --locked --workspace --test soak -- --nocapture
 
 sabotage: setup
-	cargo test $(SABOTAGE) -- --nocapture --test-threads=1
+	$(SHARED) cargo test $(SABOTAGE) -- --nocapture --test-threads=1
 
 lint:
 	scripts/check-source.sh
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
-	cargo clippy $(SABOTAGE) -- -D warnings
+	$(SHARED) cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	$(SHARED) cargo clippy $(SABOTAGE) -- -D warnings
 	scripts/deny.sh
 
 bench: build
-	cargo bench --profile release --locked --workspace --bench packet_path --bench apply -- --noplot
+	$(SHARED) cargo bench --profile release --locked --workspace --bench packet_path --bench apply -- --noplot
 	scripts/bench.sh $(BENCH_ARGS)
-	scripts/bench.sh latency
+	$(SHARED) scripts/bench.sh latency
 
 clean:
 	rm -rf "$(CARGO_TARGET_DIR)"

@@ -6,11 +6,16 @@
 //! [`pair`]: a store node and frontends under one clock, for scenarios told step by step. [`model`]: the rules in a small
 //! world, explored exhaustively. The tests themselves are in `tests/tests`, a file a kind.
 
+#[cfg(feature = "processes")]
 pub mod cluster;
+#[cfg(feature = "processes")]
 pub mod debian;
+#[cfg(feature = "processes")]
 pub mod failures;
+#[cfg(feature = "processes")]
 pub mod interop;
 pub mod model;
+#[cfg(feature = "processes")]
 pub mod netns;
 pub mod pair;
 pub mod sim;

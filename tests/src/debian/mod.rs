@@ -102,7 +102,7 @@ pub fn program(name: &str) -> Result<Program> {
     let Some((_, package)) = PACKAGES.iter().find(|(program, _)| *program == name) else {
         bail!("no Debian package is known for the program `{name}`: add it to debian::PACKAGES");
     };
-    let cache = cache_folder();
+    let cache = cache_folder()?;
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
     let lock_path = cache.join("lock");
     let lock = File::create(&lock_path).with_context(|| format!("cannot create {}", lock_path.display()))?;
@@ -125,13 +125,14 @@ pub fn program(name: &str) -> Result<Program> {
     located(name, &home)
 }
 
-/// The cache: `test-programs` in cargo's target folder, which outlives the tests and, in CI, the clone.
-fn cache_folder() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    // join() keeps an absolute CARGO_TARGET_DIR as it is.
-    let cache = workspace.join(target).join("test-programs");
-    std::path::absolute(&cache).unwrap_or(cache)
+/// The cache: `test-programs` in cargo's target folder, which outlives the tests and, in CI, the clone. Found from where
+/// this test lies, since the test too may outlive the clone that it was compiled in.
+fn cache_folder() -> Result<PathBuf> {
+    let test = std::env::current_exe().context("a test does not know where it lies")?;
+    let target = test.ancestors().nth(3).with_context(|| {
+        format!("{} does not lie three folders deep in a target folder, as cargo puts tests", test.display())
+    })?;
+    Ok(target.join("test-programs"))
 }
 
 /// The program in an unpacked tree.
