@@ -3,7 +3,7 @@
 //! Owns: applying committed entries to the [`Replicated`] holder, building and installing snapshots. Refuses to know:
 //! what a payload means; gRPC.
 //! Inputs: committed entries in order, snapshots received. Outputs: answers to proposers, rows for the copier.
-//! Invariants: each entry is applied once; a snapshot is installed entirely or not at all, and the state machine in
+//! Invariants: each entry is applied once, and not before this node's own log has it on disk; a snapshot is installed entirely or not at all, and the state machine in
 //! memory, the copy on disk and the mark always belong together.
 
 use std::io;
@@ -17,6 +17,7 @@ use super::codec::StateMark;
 use super::copier::Copier;
 use super::replicated::Replicated;
 use super::snapshot::{self, Checkpoint, Filling, LoadError, SnapshotData};
+use super::synced::Synced;
 use super::types::{
     Answer, CommittedLeaderId, EntryPayload, LogId, MemberNode, SnapshotMeta, StoredMembership, Types,
 };
@@ -54,6 +55,7 @@ pub(crate) struct Machine<R> {
     holder: Arc<Mutex<R>>,
     mark: StateMark,
     disk: Disk,
+    synced: Synced,
 }
 
 impl<R: Replicated> Machine<R> {
@@ -64,8 +66,9 @@ impl<R: Replicated> Machine<R> {
         copier: Copier,
         folder: Arc<DataFolder>,
         limits: DiskLimits,
+        synced: Synced,
     ) -> Self {
-        Self { holder, mark, disk: Disk { copier, folder, limits, current: Arc::default() } }
+        Self { holder, mark, synced, disk: Disk { copier, folder, limits, current: Arc::default() } }
     }
 
     /// Puts a complete state into use. Blocks.
@@ -110,6 +113,7 @@ impl<R: Replicated> RaftStateMachine<Types> for Machine<R> {
     {
         while let Some((entry, responder)) = entries.try_next().await? {
             let id = entry.log_id;
+            self.synced.wait_for(id.index).await?;
             let (answer, rows) = match entry.payload {
                 EntryPayload::Blank => (Answer::default(), Vec::new()),
                 EntryPayload::Membership(membership) => {

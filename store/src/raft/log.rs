@@ -25,6 +25,7 @@ use super::codec;
 use super::flusher::{Done, Flusher, Write};
 use super::log_check::{self, LogDamage};
 use super::stop::Stop;
+use super::synced::Synced;
 use super::types::{Entry, EntryPayload, LogId, Types, Vote};
 use crate::rocks::{DataFolder, DiskError, LogDb, Tide, TideMark};
 
@@ -69,6 +70,7 @@ struct Inner {
     flusher: Flusher,
     memory: Arc<Mutex<Memory>>,
     flushed: Flushed,
+    synced: Synced,
 }
 
 #[derive(Default)]
@@ -78,8 +80,6 @@ struct Memory {
     last: Option<LogId>,
     entries: BTreeMap<u64, Entry>,
     bytes: usize,
-    /// Entries before this index are on disk.
-    synced: u64,
 }
 
 impl Memory {
@@ -91,10 +91,11 @@ impl Memory {
         }
     }
 
-    fn shrink(&mut self) {
+    /// Drops the oldest entries of which there are too many and that are on disk, as those before `synced` are.
+    fn shrink(&mut self, synced: u64) {
         while self.bytes > CACHE_BYTES {
             let Some(first) = self.entries.first_entry() else { break };
-            if *first.key() >= self.synced {
+            if *first.key() >= synced {
                 break;
             }
             self.bytes = self.bytes.saturating_sub(weight(&first.remove()));
@@ -143,21 +144,22 @@ impl LogStore {
             vote: checked.vote,
             purged: checked.purged,
             last: checked.last,
-            synced: checked.last.map_or(0, |id| id.index.saturating_add(1)),
             ..Memory::default()
         }));
         let mark = TideMark {
             next_index: checked.last.map_or(0, |id| id.index.saturating_add(1)),
             vote_term: checked.vote.map_or(0, |vote| vote.leader_id.term),
         };
-        let remembered = Arc::clone(&memory);
+        let synced = Synced::new(stop.clone());
+        synced.raise(mark.next_index);
+        let (remembered, told) = (Arc::clone(&memory), synced.clone());
         let flusher = Flusher::start(Arc::clone(&db), tide, mark, stop.clone(), move |last| {
-            let mut memory = lock(&remembered);
-            memory.synced = memory.synced.max(last.saturating_add(1));
-            memory.shrink();
+            told.raise(last.saturating_add(1));
+            lock(&remembered).shrink(told.next_index());
         })
         .map_err(|error| DiskError::system("starting the log's thread", db.path(), &error))?;
-        let store = Self { inner: Arc::new(Inner { db: Mutex::new(Some(db)), flusher, memory, flushed }) };
+        let inner = Inner { db: Mutex::new(Some(db)), flusher, memory, flushed, synced };
+        let store = Self { inner: Arc::new(inner) };
         Ok(OpenedLog { store, last: checked.last })
     }
 
@@ -165,6 +167,11 @@ impl LogStore {
     pub(crate) fn close(&self) {
         self.inner.flusher.close();
         drop(self.inner.db.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// How far the log is on disk.
+    pub(crate) fn synced(&self) -> Synced {
+        self.inner.synced.clone()
     }
 
     fn db(&self) -> Result<Arc<LogDb>, io::Error> {
@@ -361,8 +368,7 @@ impl RaftLogStorage<Types> for LogStore {
             memory.last = last_log_id.max(memory.purged);
         }
         self.inner.flusher.write(Write::RemoveFrom(from)).await?;
-        let mut memory = self.memory();
-        memory.synced = memory.synced.min(from);
+        self.inner.synced.lower(from);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ mod replicated;
 mod service;
 mod snapshot;
 mod stop;
+mod synced;
 mod transfer;
 mod types;
 

@@ -38,6 +38,9 @@ use super::types::{CommittedLeaderId, MemberNode, Types, Vote};
 
 /// Opening a stream takes no longer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
+/// After a stream could not be opened, the next attempt is so much later: openraft waits only before it has something
+/// to send, and asks for a stream before.
+const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// With requests under way, an answer comes within this time or the stream is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Receiving and installing a snapshot takes no longer.
@@ -245,11 +248,17 @@ impl RaftNetworkV2<Types> for Peer {
             append_message(call.clone(), &request)
         });
         Box::pin(async move {
-            let mut client = self.client().map_err(|error| self.unreachable(&error))?;
-            let answers = self
-                .ask(OPEN_TIMEOUT, client.append(requests))
-                .await
-                .map_err(|error| self.unreachable(&error))?;
+            let opened = match self.client() {
+                Ok(mut client) => self.ask(OPEN_TIMEOUT, client.append(requests)).await,
+                Err(error) => Err(error),
+            };
+            let answers = match opened {
+                Ok(answers) => answers,
+                Err(error) => {
+                    tokio::time::sleep(OPEN_AGAIN_AFTER).await;
+                    return Err(self.unreachable(&error).into());
+                }
+            };
             let peer: &'s Self = self;
             let stream = stream::unfold(Some(answers), move |state| {
                 let under_way = Arc::clone(&under_way);
@@ -351,5 +360,40 @@ impl RaftNetworkV2<Types> for Peer {
             Ok(answer) => Err(Unreachable::from_string(format!("{}: {}", self.node, answer.refused)).into()),
             Err(error) => Err(self.unreachable(&error).into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::plaintext_connector;
+    use super::*;
+
+    #[tokio::test]
+    async fn fo_913_a_node_that_is_down_is_not_dialled_in_a_loop() {
+        // A port where nobody listens.
+        let address = std::net::TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().to_string();
+        let shared = Shared {
+            cluster: "test".to_owned(),
+            name: "store-1".to_owned(),
+            raft_id: 1,
+            listed: Vec::new(),
+            connector: plaintext_connector(),
+            channels: Mutex::default(),
+        };
+        let network = Network { inner: Arc::new(shared) };
+        let mut peer = network.peer(2, &MemberNode { name: "store-2".to_owned(), address }, Purpose::Log);
+        let mut refused = 0;
+        let dialling = async {
+            loop {
+                let nothing: BoxStream<'static, AppendEntriesRequest<Types>> = Box::pin(stream::pending());
+                let opened = peer.stream_append(nothing, RPCOption::new(OPEN_TIMEOUT)).await;
+                assert!(opened.is_err());
+                refused += 1;
+            }
+        };
+        // A slow machine dials less often, never more.
+        let span = OPEN_AGAIN_AFTER * 5;
+        assert!(tokio::time::timeout(span, dialling).await.is_err());
+        assert!(refused <= 5, "{refused} times in {span:?}");
     }
 }

@@ -98,6 +98,7 @@ impl<R: Replicated> StoreNode<R> {
             disk.copier.clone(),
             Arc::clone(&disk.folder),
             config.limits,
+            disk.log.synced(),
         );
         let raft = Raft::new(disk.raft_id, raft_config, network.clone(), disk.log.clone(), machine)
             .await

@@ -1,9 +1,11 @@
 //! openraft's own suite for log storage and state machine, run against ours.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
+use futures::stream;
 use openraft::StorageError;
-use openraft::storage::RaftLogStorage;
+use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
 
 use super::apply::Machine;
@@ -12,7 +14,8 @@ use super::copier::Copier;
 use super::log::{Flushed, LogStore};
 use super::replicated::{Applied, Replicated, RestoreError, Row};
 use super::stop::Stop;
-use super::types::{CommittedLeaderId, LogId, Types};
+use super::synced::Synced;
+use super::types::{CommittedLeaderId, Entry, EntryPayload, LogId, Types};
 use crate::rocks::{DataFolder, DiskLimits, LogDb, StateDb};
 
 struct Nothing;
@@ -42,25 +45,40 @@ impl Drop for Guard {
 
 struct Builder;
 
+/// A log and a state machine in a folder of their own. `synced`: what applying waits for, if not that log.
+fn open(synced: Option<u64>) -> (Guard, LogStore, Machine<Nothing>) {
+    let temporary = tempfile::tempdir().unwrap();
+    let limits =
+        DiskLimits { log_buffer_bytes: 1 << 20, state_buffer_bytes: 1 << 20, block_cache_bytes: 1 << 20 };
+    let folder = Arc::new(DataFolder::open(temporary.path()).unwrap());
+    let db = Arc::new(LogDb::open(&folder.log(), &limits).unwrap());
+    let path = folder.new_state();
+    let state = StateDb::open(&path, &limits).unwrap();
+    folder.switch_to(&path).unwrap();
+    // The suite purges what was never applied.
+    let flushed = Flushed::default();
+    flushed.raise(Some(&LogId::new(CommittedLeaderId::new(0), u64::MAX - 1)));
+    let stop = Stop::new();
+    let log = LogStore::open(db, &folder, flushed.clone(), &stop).unwrap().store;
+    let copier = Copier::start(state, flushed, stop.clone()).unwrap();
+    let holder = Arc::new(Mutex::new(Nothing));
+    let waited_for = synced.map_or_else(
+        || log.synced(),
+        |next| {
+            let synced = Synced::new(stop);
+            synced.raise(next);
+            synced
+        },
+    );
+    let mark = StateMark::default();
+    let machine = Machine::new(holder, mark, copier.clone(), folder, limits, waited_for);
+    (Guard { _folder: temporary, copier }, log, machine)
+}
+
 impl StoreBuilder<Types, LogStore, Machine<Nothing>, Guard> for Builder {
     async fn build(&self) -> Result<(Guard, LogStore, Machine<Nothing>), StorageError<Types>> {
-        let temporary = tempfile::tempdir().unwrap();
-        let limits =
-            DiskLimits { log_buffer_bytes: 1 << 20, state_buffer_bytes: 1 << 20, block_cache_bytes: 1 << 20 };
-        let folder = Arc::new(DataFolder::open(temporary.path()).unwrap());
-        let db = Arc::new(LogDb::open(&folder.log(), &limits).unwrap());
-        let path = folder.new_state();
-        let state = StateDb::open(&path, &limits).unwrap();
-        folder.switch_to(&path).unwrap();
-        // The suite purges what was never applied.
-        let flushed = Flushed::default();
-        flushed.raise(Some(&LogId::new(CommittedLeaderId::new(0), u64::MAX - 1)));
-        let stop = Stop::new();
-        let log = LogStore::open(db, &folder, flushed.clone(), &stop).unwrap().store;
-        let copier = Copier::start(state, flushed, stop).unwrap();
-        let holder = Arc::new(Mutex::new(Nothing));
-        let machine = Machine::new(holder, StateMark::default(), copier.clone(), folder, limits);
-        Ok((Guard { _folder: temporary, copier }, log, machine))
+        // The suite applies what was never appended.
+        Ok(open(Some(u64::MAX)))
     }
 }
 
@@ -84,4 +102,21 @@ async fn the_log_is_never_purged_beyond_what_the_state_copy_has_on_disk() {
     flushed.raise(Some(&id(5)));
     log.purge(id(5)).await.unwrap();
     assert!(log.purge(id(6)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_entry_is_not_applied_before_the_log_of_this_node_has_it_on_disk() {
+    let (_guard, mut log, mut machine) = open(None);
+    let id = |index| LogId::new(CommittedLeaderId::new(1), index);
+    let entry = |index| Entry { log_id: id(index), payload: EntryPayload::Blank };
+    log.append([entry(0)], IOFlushed::noop()).await.unwrap();
+    machine.apply(stream::iter([Ok((entry(0), None))])).await.unwrap();
+    // Committed by the others, and not written here: the copy must not get ahead.
+    {
+        let mut applying = pin!(machine.apply(stream::iter([Ok((entry(1), None))])));
+        assert!(futures::poll!(applying.as_mut()).is_pending());
+        log.append([entry(1)], IOFlushed::noop()).await.unwrap();
+        applying.await.unwrap();
+    }
+    assert_eq!(machine.applied_state().await.unwrap().0, Some(id(1)));
 }
