@@ -221,8 +221,8 @@ fn r4_a_deadline_that_is_past_stays_past_when_the_autonomy_is_raised() {
     assert!(!autonomy_left(&b).is_zero());
 }
 
-#[test]
-fn fo_914_a_busy_session_that_is_over_promises_nothing_while_its_successor_is_expected() {
+/// A session with one lease that is over, all told, between two connections.
+fn over() -> (Bench, Prefix) {
     let mut b = Bench::ready();
     let prefix = b.create(1).unwrap().prefix;
     b.settle();
@@ -233,6 +233,12 @@ fn fo_914_a_busy_session_that_is_over_promises_nothing_while_its_successor_is_ex
     b.entry(vec![late]);
     assert!(b.news.contains(&News::SessionOver));
     b.disconnect();
+    (b, prefix)
+}
+
+#[test]
+fn fo_914_a_busy_session_that_is_over_promises_nothing_while_its_successor_is_expected() {
+    let (mut b, prefix) = over();
     b.ms += 600;
     assert!(
         b.extend(1, prefix).is_none() && b.remaining(1, prefix).is_none(),
@@ -244,15 +250,7 @@ fn fo_914_a_busy_session_that_is_over_promises_nothing_while_its_successor_is_ex
 
 #[test]
 fn fo_914_a_session_that_is_over_goes_on_when_the_store_cannot_be_reached() {
-    let mut b = Bench::ready();
-    let prefix = b.create(1).unwrap().prefix;
-    b.settle();
-    b.ms += HOUR;
-    b.drain();
-    let batch = b.batches.remove(0);
-    let late = b.outcome(batch.sequence, false, &[]);
-    b.entry(vec![late]);
-    b.disconnect();
+    let (mut b, prefix) = over();
     b.ms += 2001;
     assert!(b.extend(1, prefix).is_some());
 }
