@@ -7,7 +7,7 @@
 
 use super::outcome::{Applied, Audience};
 use super::state::Machine;
-use leasehold_proto::lease::{Lease, LeaseUpdate};
+use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate};
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::words::{Epoch, LogIndex, RelationshipId};
@@ -24,7 +24,8 @@ impl Machine {
     ) -> Result<(), UpdateRefusal> {
         match record {
             _ if is_off(Mechanism::AdoptionConditions) => {}
-            Some(record) if record.binding == update.binding && record.pool == update.pool => {
+            // One that is free again may have been given to another since, by whoever owns its range, and not told yet.
+            Some(record) if is_same(record, update) && record.state != LeaseState::Free => {
                 return self.promise_on_record(epoch, update, record, relationship, out);
             }
             None if self.may_have_been_promised(epoch, update) => {}
@@ -51,4 +52,8 @@ impl Machine {
             .and_then(|range| self.ranges.get(&range))
             .is_some_and(|r| !r.unclean && !r.owner.is_none() && r.owner != epoch)
     }
+}
+
+fn is_same(record: &Lease, update: &LeaseUpdate) -> bool {
+    record.binding == update.binding && record.pool == update.pool
 }

@@ -110,7 +110,10 @@ impl World {
         let networks = [front.engine.network(), front.network_before.as_ref()];
         let fits = |p: &&Pool| p.kind == kind && p.range_of(prefix).is_some();
         let pools: Vec<&Pool> = networks.iter().flatten().filter_map(|n| n.pools.iter().find(fits)).collect();
-        let lead = pools.iter().map(|p| acknowledged.saturating_add(p.mclt.span()).min(p.valid.span())).max();
+        // A Reply that waits for its commit was computed so much earlier at the most.
+        let held = |p: &Pool| Duration::from_millis(u64::from(p.commit_wait_ms));
+        let promised = |p: &&Pool| acknowledged.saturating_add(p.mclt.span()).min(p.valid.span()) + held(p);
+        let lead = pools.iter().map(promised).max();
         // A clock that stood still for a moment is behind by it until the store is heard: the guard covers that.
         let slack = front.behind;
         let lead = lead.map(|l| l.saturating_add(slack));

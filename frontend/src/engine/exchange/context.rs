@@ -34,6 +34,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) extra: OnceCell<Option<Arc<LeaseExtra>>>,
     /// How many leases of this message the store may still be asked to adopt (R7).
     pub(super) adoptions_left: Cell<u8>,
+    /// The message was kept for a while: its client may have done more since.
+    pub(super) is_kept: bool,
 }
 
 impl<'a> Context<'a, '_> {

@@ -320,8 +320,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         // The same message may have been left to the partner a second ago: this answer is for both.
         self.exchange.parked.forget(key);
-        let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
-        let answered = self.answer(place, packet, message, relay, cause, adoptions);
+        let answered = self.answer(place, packet, message, relay, cause, occasion);
         if answered == Err(Discard::AdoptionPending)
             && let Some(duid) = message.client_id
         {
@@ -449,8 +448,9 @@ impl<S: ReplySink> Desk<'_, S> {
         message: &ClientMessage<'m>,
         relay: Option<&RelayChain<'m>>,
         cause: Option<Cause>,
-        adoptions: u8,
+        occasion: Occasion<'_>,
     ) -> Result<Handled, Discard> {
+        let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
         let cx = Context {
             now: self.now,
             message,
@@ -463,6 +463,7 @@ impl<S: ReplySink> Desk<'_, S> {
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),
             adoptions_left: Cell::new(adoptions),
+            is_kept: occasion != Occasion::Arrived,
         };
         self.leases.reply_begin();
         let plan = plan(&cx, self.leases)?;

@@ -89,8 +89,11 @@ pub(super) fn extend_ia(
         }
     }
     if answer.has_extended() {
-        // The client has told which of its leases it uses (R9).
-        leases.release_unused(cx.now, ia_ref, &listed);
+        // The client has told which of its leases it uses (R9). When what it sent was kept meanwhile, it may have been
+        // given another since: its next Renew says so.
+        if !cx.is_kept {
+            leases.release_unused(cx.now, ia_ref, &listed);
+        }
     } else if !answer.has_live() {
         if let Some(reason) = doubt {
             let is_pending = adopt(cx, leases, ia_ref, &adoptable);

@@ -110,3 +110,20 @@ fn r2_r7_who_promised_an_adopted_lease_first_holds_its_freeing_back() {
     lab.acknowledge(old);
     assert_eq!(lab.state(address(0x10)), LeaseState::Free);
 }
+
+/// Seed 1795421091246 of a soak: a late claim of what had expired came when its owner had given it to another, untold.
+#[test]
+fn r7_what_is_free_again_is_not_adopted_for_whoever_had_it_last() {
+    let mut lab = Lab::new();
+    let a = lab.open("a");
+    lab.grant(a, 1);
+    lab.promise(a, address(0x10), 1).unwrap();
+    let mut release = lab.update(UpdateKind::Release, address(0x10), 1);
+    release.base_version = lab.index();
+    lab.tell(a, release).unwrap();
+    lab.acknowledge(a);
+    assert_eq!(lab.state(address(0x10)), LeaseState::Free);
+    let refused = lab.tell(a, lab.update(UpdateKind::Adopt, address(0x10), 1)).unwrap_err();
+    assert_eq!(refused, UpdateRefusal::NotAdopted);
+    lab.promise(a, address(0x10), 2).unwrap();
+}

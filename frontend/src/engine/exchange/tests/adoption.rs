@@ -244,3 +244,18 @@ fn fo_209_what_its_client_gave_back_is_not_revived() {
     assert!(lab.send(Msg::renew().na(1, &[CLOSED])).is_none());
     assert!(adoptions(&batches(&mut lab)).is_empty());
 }
+
+/// Seed 1795421089252 of a soak: the client gave up waiting, began anew, and lost what it got then.
+#[test]
+fn r9_what_a_client_got_while_its_message_was_kept_is_not_released() {
+    let mut lab = bereft();
+    lab.lease(CLOSED, DUID, 1, LeaseState::Expired);
+    lab.commit();
+    assert!(lab.send(Msg::rebind().na(1, &[CLOSED])).is_none());
+    let sent = batches(&mut lab);
+    let since = lab.send(Msg::request().xid([0, 0, 9]).na(1, &[])).expect("a Reply").na().one().to_string();
+    let answers = decide(&mut lab, &sent, true);
+    assert_eq!(answers[0].na().one(), prefix(CLOSED));
+    let renewed = lab.send(Msg::renew().xid([0, 0, 10]).na(1, &[&since])).expect("a Reply");
+    assert_eq!(renewed.na().one().to_string(), since);
+}
