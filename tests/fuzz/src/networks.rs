@@ -20,7 +20,7 @@ pub(crate) const ADDRESSES: PoolId = PoolId(1);
 /// `2001:db8:8000::/56` and 255 more.
 pub(crate) const PREFIXES: PoolId = PoolId(2);
 /// How many configurations there are.
-pub(crate) const COUNT: u8 = 16;
+pub(crate) const COUNT: u8 = 24;
 
 fn octets(text: &str) -> Vec<u8> {
     text.parse::<Ipv6Addr>().expect("an address").octets().to_vec()
@@ -47,6 +47,30 @@ fn pool(id: u32, name: &str, kind: v1::IaKind, bounds: (&str, &str), length: u32
     }
 }
 
+fn options(values: &[(u32, Vec<u8>)], forced: bool) -> Option<v1::DhcpOptions> {
+    let options =
+        values.iter().map(|(code, data)| v1::DhcpOption { code: *code, data: data.clone(), forced });
+    Some(v1::DhcpOptions { options: options.collect() })
+}
+
+fn lifetimes(preferred: u32, valid: u32) -> Option<v1::Lifetimes> {
+    Some(v1::Lifetimes { preferred_secs: preferred, valid_secs: valid, ..v1::Lifetimes::default() })
+}
+
+/// Members by DUID, with options and lifetimes of their own.
+fn class(name: &str, client: usize) -> v1::Class {
+    v1::Class {
+        name: name.into(),
+        tests: vec![v1::ClientTest {
+            field: v1::ClientField::Duid.into(),
+            values: vec![crate::message::CLIENTS[client].to_vec()],
+        }],
+        options: options(&[(56, vec![0, 1, 0, 0]), (17, vec![0, 0, 1, 1])], true),
+        lifetimes: lifetimes(50, 100),
+        ..v1::Class::default()
+    }
+}
+
 fn plain() -> v1::Network {
     v1::Network {
         version: 1,
@@ -61,11 +85,11 @@ fn plain() -> v1::Network {
                 id: 2,
                 name: "wan".into(),
                 prefixes: vec![on_link("2001:db8:2::")],
-                interface_id: b"port-7".to_vec(),
-                options: Some(v1::DhcpOptions {
-                    dns_servers: vec![octets("2001:db8::99")],
-                    ..v1::DhcpOptions::default()
-                }),
+                selectors: vec![v1::LinkSelector {
+                    interface_id: b"port-7".to_vec(),
+                    ..v1::LinkSelector::default()
+                }],
+                options: options(&[(23, octets("2001:db8::99"))], false),
                 ..v1::Link::default()
             },
         ],
@@ -82,11 +106,14 @@ fn plain() -> v1::Network {
             pools: vec!["a1".into(), "p1".into()],
             ..v1::Relationship::default()
         }],
-        options: Some(v1::DhcpOptions {
-            dns_servers: vec![octets("2001:db8::53"), octets("2001:db8::54")],
-            domain_search: (0..12).map(|n| format!("a-rather-long-name-{n}.example.com")).collect(),
-            ..v1::DhcpOptions::default()
-        }),
+        options: options(
+            &[
+                (23, [octets("2001:db8::53"), octets("2001:db8::54")].concat()),
+                (24, b"\x12a-rather-long-name\x07example\x03com\0".repeat(12)),
+                (82, vec![0, 0, 1, 0]),
+            ],
+            false,
+        ),
         ..v1::Network::default()
     }
 }
@@ -150,6 +177,50 @@ pub(crate) fn written(which: u8) -> v1::Network {
             n.pools[0].preferred_lifetime_secs = 1;
             n.pools[0].mclt_secs = 1;
             n.pools[0].autonomy_ms = 1;
+        }
+        16 => {
+            n.classes = vec![class("some", 0), v1::Class { drop: true, ..class("nobody", 1) }];
+            n.pools[1].classes = vec!["some".into()];
+        }
+        17 => {
+            n.classes = vec![class("some", 0)];
+            n.links[0].classes = vec!["some".into()];
+            n.hosts = vec![v1::Host {
+                name: "one".into(),
+                duid: crate::message::CLIENTS[0].to_vec(),
+                options: options(&[(23, octets("2001:db8::1"))], true),
+            }];
+        }
+        18 => {
+            let one = Some(1);
+            n.limits = Some(v1::Limits {
+                leases_per_client: one,
+                leases_per_link_layer: one,
+                leases_per_interface_id: one,
+                leases_per_remote_id: one,
+                declines_per_client: one,
+                messages_per_client: Some(5),
+                messages_per_port: Some(10),
+            });
+        }
+        19 => n.relays = vec![on_link("2001:db8:ff::")],
+        // Options that nobody asks for and that hardly fit.
+        20 => n.options = options(&[(56, vec![7; 500]), (103, vec![b'a'; 600]), (24, vec![0; 300])], true),
+        21 => {
+            n.pools[0].allocator = v1::Allocator::InOrder.into();
+            n.pools[0].affinity_secs = Some(0);
+            n.pools[1].exclude = Some(v1::PrefixExclude { length_bits: 64, subnet: 255 });
+        }
+        22 => {
+            n.legacy = true;
+            n.relay_supplied = vec![65, 0xfff0];
+            n.relationships[0].preference = 255;
+            n.answer_octets = 1280;
+        }
+        23 => {
+            n.links[0].reconfigure = true;
+            n.links[0].require_reconfigure_accept = true;
+            n.links[0].register_addresses = true;
         }
         _ => {}
     }
