@@ -58,10 +58,14 @@ pub(crate) fn answer(bytes: &[u8], asked: Option<&Asked>) -> Vec<Prefix> {
         assert_eq!(is_reply, asked.kind != MessageKind::Solicit || message.rapid_commit, "SV-301, SV-302");
     }
     assert!(message.server_id.is_some(), "SV-201");
-    let may_say_not_on_link = |kind: MessageKind| matches!(kind, MessageKind::Request | MessageKind::Confirm);
-    let may_say_not_on_link = message.kind == ServerMessageKind::Reply
-        && !message.rapid_commit
-        && asked.is_none_or(|asked| may_say_not_on_link(asked.kind));
+    // A Reply to a Solicit is built as for a Request (SV-302).
+    let asks_for_leases = |kind: MessageKind| match kind {
+        MessageKind::Request | MessageKind::Confirm => true,
+        MessageKind::Solicit => message.rapid_commit,
+        _ => false,
+    };
+    let may_say_not_on_link =
+        message.kind == ServerMessageKind::Reply && asked.is_none_or(|asked| asks_for_leases(asked.kind));
     let statuses = message.ias.iter().map(|ia| ia.status).chain([message.status]).flatten();
     for status in statuses {
         assert!(may_say_not_on_link || status.code != status::NOT_ON_LINK, "trap 2: NotOnLink");
