@@ -2,13 +2,14 @@
 # Fuzzes everything that reads what strangers send: builds the targets of tests/fuzz with coverage and step counting, runs
 # each over its corpus and then for so many seconds, and says how much was done and found.
 #
-# Usage: scripts/fuzz.sh [SECONDS]         each target for SECONDS (20), from the kept corpus
-#        scripts/fuzz.sh [SECONDS] TARGET…  these only
-#        scripts/fuzz.sh seeds             writes the seeds in tests/fuzz/corpus anew
+# Usage: scripts/fuzz.sh [SECONDS]           each target for SECONDS (20)
+#        scripts/fuzz.sh SECONDS TARGET…     these only
+#        scripts/fuzz.sh build               builds them, and checks their form
+#        scripts/fuzz.sh seeds               writes the seeds in tests/fuzz/corpus anew
 #
-# What is found while running lies below the target folder, with the inputs that reach new code, so that the next run
-# goes on from there; inputs that show a bug are printed with the command that shows it again. Built with the pinned
-# compiler: the instrumentation is LLVM's own, and libFuzzer comes with the crate libfuzzer-sys.
+# Runs of a minute and more begin with what earlier ones found, below the target folder, and leave there what reaches new
+# code. Inputs that show a bug are printed with the command that shows it again. Built with the pinned compiler: the
+# instrumentation is LLVM's own, and libFuzzer comes with the crate libfuzzer-sys.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-20}
@@ -33,26 +34,30 @@ flags=(
 # With --target the flags are not for build scripts and macros.
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]}")
 export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
-echo "building the targets"
+cargo fmt --check --manifest-path tests/fuzz/Cargo.toml
 CARGO_TARGET_DIR=$folder cargo build --release --locked --quiet --manifest-path tests/fuzz/Cargo.toml --target "$host" --bins
 programs=$folder/$host/release
 
-if [ "$what" = seeds ]; then
-    LEASEHOLD_FUZZ_SEEDS=tests/fuzz/corpus "$programs/decode"
+case $what in
+build) exit ;;
+seeds)
+    LEASEHOLD_FUZZ_SEEDS=tests/fuzz/corpus "$programs/decode" 2>/dev/null
     du -sh --apparent-size tests/fuzz/corpus
     exit
-fi
+    ;;
+esac
 
 failed=0
 for target in "${targets[@]}"; do
     known=tests/fuzz/corpus/$target
     found=$folder/found/$target
+    [ "$what" -ge 60 ] || found=$folder/short/$target
     bugs=$folder/bugs/$target
     log=$folder/$target.log
     mkdir -p "$found" "$bugs"
-    rm -f "$bugs"/*
+    rm -rf "${bugs:?}"/* "${folder:?}/short/$target"/*
     rc=0
-    # The longest datagram is 65,535 octets; longer inputs than this add nothing but repetition.
+    # Longer inputs add nothing but repetition: scripts have parts that stand for a whole datagram of 65,535 octets.
     "$programs/$target" -max_total_time="$what" -timeout=10 -rss_limit_mb=1024 -max_len=8192 -len_control=20 \
         -print_final_stats=1 -verbosity=1 -artifact_prefix="$bugs/" "$found" "$known" >"$log" 2>&1 || rc=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

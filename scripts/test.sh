@@ -119,8 +119,10 @@ computing_lane() {
     step "build of sabotage" sabotage.out build sabotage "${sabotage[@]}" || compiled=false
     step "clippy" clippy.out cargo clippy --release --locked --workspace --all-targets -- -D warnings
     step "clippy of sabotage" clippy-sabotage.out cargo clippy --release --locked "${sabotage[@]}" -- -D warnings
+    step "build of fuzz targets" fuzz-build.out scripts/fuzz.sh build
     scripts/same-mtimes.sh end && : >"$logs/.compiled"
     step "deny" deny.out scripts/deny.sh
+    step "fuzz" fuzz.out scripts/fuzz.sh 20
     $compiled || return
     step "kinds of tests" kinds.out every_test_has_a_kind
     step "unit" unit.log run all "lib bin"
