@@ -13,7 +13,7 @@ use leasehold_frontend::codec::{
 use leasehold_frontend::engine::admission::{Class, class_of};
 
 /// Reading one datagram: no allocation but for many IAs and levels, whose lists grow by doubling.
-static READ: Budget = Budget::new("reading", Cost { steps: 60_000, allocations: 8, bytes: 32 << 10 });
+static READ: Budget = Budget::new("reading", Cost { steps: 20_000, allocations: 8, bytes: 16 << 10 });
 
 /// Reads a datagram in every way.
 ///

@@ -22,12 +22,14 @@ use std::time::Duration;
 const PARKED_MAX: usize = 16;
 /// The engine's own bound on Replies that wait for a commit.
 const HELD_MAX: usize = 1024;
-/// What one datagram may cost at most. The work is bounded by what the codec reads: 256 options in all, 32 levels, 32
-/// IAs, 256 codes; the bytes by the tables' growth, which doubles them now and then.
-static PACKET: Budget =
-    Budget::new("a packet", Cost { steps: 2_000_000, allocations: 1_500, bytes: 2 << 20 });
-/// What a turn may cost for each message that is kept, and one more.
-static TURN: Budget = Budget::new("a turn", Cost { steps: 2_000_000, allocations: 1_500, bytes: 2 << 20 });
+/// What one datagram may cost at most, and a turn for each message that is kept and one more. The work is bounded by what
+/// the codec reads: 256 options in all, 32 levels, 32 IAs, 256 codes; the bytes by the tables' growth, which doubles them
+/// now and then.
+const MOST: Cost = Cost { steps: 150_000, allocations: 100, bytes: 256 << 10 };
+/// Each lease that a client names is looked for in all pools: with so many more pools the cost may be so much again.
+const POOLS_EACH: u64 = 100;
+static PACKET: Budget = Budget::new("a packet", MOST);
+static TURN: Budget = Budget::new("a turn", MOST);
 /// What may stay in memory of each datagram and each word of the store, in the mean, beside what the tables have in
 /// reserve.
 const KEPT_BYTES: u64 = 8 << 10;
@@ -67,6 +69,7 @@ pub(crate) struct Lab {
     /// What clients were given lately.
     pub(crate) given: Vec<Prefix>,
     to_store: Vec<ToStore>,
+    /// Bytes held before it began, and for configurations, which are the operator's.
     began_with: u64,
     packets: u64,
     told: u64,
@@ -138,7 +141,7 @@ impl Lab {
         let mut sink = Sink::default();
         self.engine.batch_begin(self.now);
         let ((), cost) = measured(|| self.engine.handle(self.now, packet, &mut sink));
-        PACKET.check(cost, 1);
+        PACKET.check(cost, self.times());
         assert!(sink.sent.len() <= 1, "one message, at most one answer");
         let after = self.engine.counters();
         let discarded = after.discards.iter().sum::<u64>() - before.discards.iter().sum::<u64>();
@@ -163,12 +166,18 @@ impl Lab {
         let mut sink = Sink::default();
         self.engine.batch_begin(self.now);
         let ((), cost) = measured(|| self.engine.turn(self.now, &mut sink));
-        TURN.check(cost, 1 + kept as u64);
+        TURN.check(cost, (1 + kept as u64) * self.times());
         assert!(sink.sent.len() <= kept, "only what was kept is answered");
         self.judge_late(sink);
         self.engine.survey(self.now);
         let _ = self.engine.survival_budget(self.now);
         self.round_over();
+    }
+
+    /// How much dearer many pools may make what is done.
+    fn times(&self) -> u64 {
+        let pools = self.engine.network().map_or(0, |network| network.pools.len());
+        1 + pools as u64 / POOLS_EACH
     }
 
     fn apply(&mut self, message: FromStore) {
@@ -330,8 +339,11 @@ impl Lab {
 
     /// Another configuration is in force.
     pub(crate) fn reconfigure(&mut self, network: u8) {
+        let before = live_bytes();
+        let network = networks::checked(network, self.network_version + 1);
+        self.began_with += live_bytes().saturating_sub(before);
         self.network_version += 1;
-        self.event(StoreEvent::Network(networks::checked(network, self.network_version)));
+        self.event(StoreEvent::Network(network));
     }
 
     /// The connection breaks and comes back: the session goes on, or another follows and loads. With `took` the store
@@ -351,12 +363,15 @@ impl Lab {
             self.answered = UpdateSeq(0);
         }
         self.index += 1;
+        let before = live_bytes();
+        let network = network.map(|which| networks::checked(which, self.network_version));
+        self.began_with += live_bytes().saturating_sub(before);
         let welcome = Welcome {
             epoch: Epoch(self.epoch),
             index: LogIndex(self.index),
             resumed,
             applied_sequence: self.answered,
-            network: network.map(|which| networks::checked(which, self.network_version)),
+            network,
             supersedes: Epoch::NONE,
             draining: false,
         };

@@ -188,8 +188,11 @@ impl Builder<'_> {
                 choice @ 128..=223 if !self.given.is_empty() => {
                     self.given[usize::from(choice) % self.given.len()]
                 }
-                // Neighbours in the pool, all different.
-                choice => Prefix::address(prefix(0).bits() + u128::from(choice) * 4 + u128::from(n)),
+                // Many in a pool, and many on the link that are in none.
+                choice => {
+                    let first = prefix(if choice < 240 { 0 } else { 9 });
+                    Prefix::address(first.bits() + u128::from(choice) * 4 + u128::from(n))
+                }
             };
             let address = prefix.ip().octets();
             if code == opt::IA_NA {

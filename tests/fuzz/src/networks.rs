@@ -20,7 +20,9 @@ pub(crate) const ADDRESSES: PoolId = PoolId(1);
 /// `2001:db8:8000::/56` and 255 more.
 pub(crate) const PREFIXES: PoolId = PoolId(2);
 /// How many configurations there are.
-pub(crate) const COUNT: u8 = 24;
+pub(crate) const COUNT: u8 = MANY_POOLS + 1;
+/// The last one, with a thousand pools.
+pub(crate) const MANY_POOLS: u8 = 24;
 
 fn octets(text: &str) -> Vec<u8> {
     text.parse::<Ipv6Addr>().expect("an address").octets().to_vec()
@@ -221,6 +223,16 @@ pub(crate) fn written(which: u8) -> v1::Network {
             n.links[0].reconfigure = true;
             n.links[0].require_reconfigure_accept = true;
             n.links[0].register_addresses = true;
+        }
+        MANY_POOLS => {
+            // More pools than anybody has: what a client names is looked for in all of them.
+            for id in 5..1000u32 {
+                let name = format!("small-{id}");
+                let address = |offset: u32| format!("2001:db8:11::{:x}", id * 16 + offset);
+                let bounds = (address(0), address(15));
+                n.pools.push(pool(id, &name, v1::IaKind::Na, (&bounds.0, &bounds.1), 128, 4));
+                n.relationships[0].pools.push(name);
+            }
         }
         _ => {}
     }

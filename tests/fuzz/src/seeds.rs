@@ -142,6 +142,11 @@ pub fn messages() -> Vec<(String, Vec<u8>)> {
     all.push(("answer-relayed".into(), answer));
     all.push(("bound-ias".into(), build(msg::REQUEST, many_ias)));
     all.push(("bound-codes".into(), build(msg::SOLICIT, |w| w.code_list(opt::ORO, &[24; 256]))));
+    // Each option is looked for in the longest list of codes.
+    let codes: Vec<u8> = (0..256u16).flat_map(u16::to_be_bytes).collect();
+    let mut echo = vec![RawOption { code: 0xfff0, data: &[] }; 240];
+    echo.push(RawOption { code: opt::ECHO_REQUEST, data: &codes });
+    all.push(("bound-echo".into(), relayed(1, &echo, &build(msg::SOLICIT, ias_of_client))));
     let many_leases = |w: &mut Writer<'_>| {
         w.option(opt::CLIENT_ID, CLIENT_DUID)?;
         w.begin_ia(IaKind::Na, 1, Timers::default())?;
@@ -152,6 +157,11 @@ pub fn messages() -> Vec<(String, Vec<u8>)> {
     };
     all.push(("bound-leases".into(), build(msg::REBIND, many_leases)));
     all
+}
+
+fn ias_of_client(w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    w.option(opt::CLIENT_ID, CLIENT_DUID)?;
+    ias(w)
 }
 
 fn reply(w: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -270,14 +280,25 @@ fn scripts() -> Vec<(String, Vec<u8>)> {
         hoard.extend(packet(BY_RELAY, request, &[&[2, 0, 6, client], SERVER, EMPTY_NA], &[longer, long]));
     }
     all.push(("relayed-hoard".to_owned(), hoard));
-    let many = direct(rebind, &[CLIENT, &[&[18, 0, 250][..], &[255; 250]].concat()]);
-    all.push(("many-leases".to_owned(), [vec![0, 0], many].concat()));
+    // As many leases as a message can name: of a pool, and of none.
+    for (name, network, choice) in
+        [("many-leases", 0, 239), ("many-strange-leases", 0, 255), ("many-pools", 24, 255)]
+    {
+        let named = [&[18, 0, 250][..], &[choice; 250]].concat();
+        let ways = [direct(renew, &[CLIENT, SERVER, &named]), direct(rebind, &[CLIENT, &named])];
+        all.push((name.to_owned(), [vec![0, network], ways.concat()].concat()));
+    }
+    let as_is = |arrival: [u8; 4], message: &[u8]| {
+        let length = u16::try_from(message.len()).unwrap_or(0).to_be_bytes();
+        [&[12][..], &arrival, &length, message].concat()
+    };
     let mut raw = vec![0, 0];
-    for (_, message) in messages().into_iter().filter(|(_, message)| message.len() < 300) {
-        raw.push(12);
-        raw.extend(DIRECT);
-        raw.extend(u16::try_from(message.len()).unwrap_or(0).to_be_bytes());
-        raw.extend(message);
+    for (name, message) in messages() {
+        if name.starts_with("bound") {
+            all.push((name, [vec![0, 0], as_is(BY_RELAY, &message), as_is(DIRECT, &message)].concat()));
+        } else if message.len() < 300 {
+            raw.extend(as_is(DIRECT, &message));
+        }
     }
     all.push(("raw".to_owned(), raw));
     all

@@ -80,7 +80,8 @@ fn judge(text: &str) {
         Ok(config) => {
             let printed = config.to_toml().expect("what was read can be printed");
             if matches!(config, AnyConfig::Network(_)) {
-                let again = read(&printed).unwrap_or_else(|errors| panic!("{errors}\n{printed}\nfrom\n{text}"));
+                let again =
+                    read(&printed).unwrap_or_else(|errors| panic!("{errors}\n{printed}\nfrom\n{text}"));
                 assert_eq!(again.to_toml().expect("printed before"), printed, "from\n{text}");
             }
         }
@@ -124,8 +125,9 @@ fn mutate(rng: &mut SmallRng, text: &mut String, others: &[String]) {
             *text = with(at, vec![other[from].to_owned()]);
         }
         6 => {
-            let (a, b) = (offset(rng, text), offset(rng, text));
-            text.replace_range(a.min(b)..a.max(b).min(a.min(b) + 8).max(a.min(b)), "");
+            let (from, count) = (offset(rng, text), rng.random_range(1..8));
+            let end = text[from..].char_indices().nth(count).map_or(text.len(), |(at, _)| from + at);
+            text.replace_range(from..end, "");
         }
         _ => {
             const CHARACTERS: [char; 16] =
