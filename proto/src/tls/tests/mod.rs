@@ -330,8 +330,11 @@ async fn sec_11_tls_older_than_1_2_is_refused() {
     let mut authority = Authority::new();
     let server = serve_store(&mut authority).await;
     let mut old = TcpStream::connect(server.address).await.unwrap();
-    // A ClientHello of TLS 1.1 with one cipher suite (RFC 4346 §7.4.1.2).
-    let hello = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0, 0x2f, 1, 0]].concat();
+    // A ClientHello of TLS 1.1 (RFC 4346 §7.4.1.2) that lacks nothing but a newer version: signature algorithms and
+    // groups stand in it.
+    let extensions = [0, 14, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 0x1d];
+    let extensions = [&u16::try_from(extensions.len() - 2).unwrap().to_be_bytes(), &extensions[2..]].concat();
+    let hello = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0], &extensions].concat();
     let len = u8::try_from(hello.len()).unwrap();
     let record = [&[22, 3, 1, 0, len + 4, 1, 0, 0, len][..], &hello].concat();
     old.write_all(&record).await.unwrap();
