@@ -51,7 +51,9 @@ fn sec_05_a_relay_forward_by_an_interface_for_clients_alone_is_forged() {
 
 #[test]
 fn sec_01_a_client_that_sends_too_much_is_bounded_and_its_leases_are_kept_longest() {
-    let mut lab = Lab::new();
+    let mut wire = network();
+    wire.limits = Some(v1::Limits { messages_per_client: Some(20), ..v1::Limits::default() });
+    let mut lab = Lab::with("fe-a", wire);
     let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
     let solicit = |n: u8| Msg::solicit().xid([0, 1, n]).na(1, &[]);
     let answered = (0..40).filter(|n| lab.send(solicit(*n)).is_some()).count();
