@@ -96,6 +96,7 @@ fn serve(network: Network) {
         index: index(n),
         name: format!("eth{n}"),
         link: Some(link.name.clone()),
+        relays: n % 2 == 0,
     });
     let interfaces: Vec<Interface> = interfaces.collect();
     let mut engine = new_engine(frontend);

@@ -306,7 +306,7 @@ fn scripts() -> Vec<(String, Vec<u8>)> {
 
 /// The configurations of the engine's target, as written, and one that leaves its relationships to the store.
 fn configurations() -> Vec<(String, Vec<u8>)> {
-    let mut all: Vec<(String, Vec<u8>)> = (0..networks::COUNT)
+    let mut all: Vec<(String, Vec<u8>)> = (0..networks::MANY_POOLS)
         .map(|n| (format!("network-{n}"), networks::written(n).encode_to_vec()))
         .collect();
     let mut auto = networks::written(0);

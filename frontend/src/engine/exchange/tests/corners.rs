@@ -1,8 +1,8 @@
 //! Corners of state in which others fell over: what a client says of an address that it declined, of a pool or link that
 //! is configured no more, of prefixes of every length; numbers at their ends; and names made to hurt who reads them.
 
-use super::hostile::{KINDS, sound, survives};
-use super::lab::{Sink, ip, network, prefix};
+use super::hostile::{KINDS, open_lab, sound, survives, unbounded};
+use super::lab::{Sink, ip, prefix};
 use super::message::{DUID, OTHER_DUID};
 use super::{Answered, Lab, Msg, relayed};
 use crate::codec::wire::{msg, opt, status};
@@ -42,7 +42,7 @@ fn applied(lab: &mut Lab, mut wire: v1::Network, version: u64) {
 fn sv_371_nobody_gets_a_declined_address_whatever_is_said_of_it() {
     for state in [None, Some(LeaseState::Abandoned), Some(LeaseState::Reset)] {
         for told in [false, true] {
-            let mut lab = Lab::new();
+            let mut lab = open_lab();
             let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
             lab.commit();
             survives(&mut lab, about(msg::DECLINE, DUID, &held).as_ref()).expect("a Reply");
@@ -69,11 +69,11 @@ fn sv_371_nobody_gets_a_declined_address_whatever_is_said_of_it() {
 #[test]
 fn fo_113_a_lease_of_a_pool_that_is_gone_runs_out_and_is_never_extended() {
     for relayed_by in [None, Some("2001:db8:1::1")] {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let held = lab.send(Msg::request().na(1, &[])).expect("a Reply");
         let (held, valid) = (held.na().one().to_string(), held.na().leases[0].2);
         lab.commit();
-        let mut wire = network();
+        let mut wire = unbounded();
         wire.pools.remove(0);
         // The other one keeps its number.
         wire.pools[0].id = super::lab::PREFIXES.0;
@@ -102,11 +102,11 @@ fn fo_113_a_lease_of_a_pool_that_is_gone_runs_out_and_is_never_extended() {
 
 #[test]
 fn fo_113_sv_155_messages_from_a_link_that_is_gone_get_no_answer() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let held = lab.send(Msg::request().na(1, &[]).pd(1, &[])).expect("a Reply");
     let (address, delegated) = (held.na().one().to_string(), held.pd().one().to_string());
     lab.commit();
-    let mut wire = network();
+    let mut wire = unbounded();
     wire.links.remove(0);
     wire.links[0].id = 2;
     wire.pools.clear();
@@ -123,7 +123,7 @@ fn fo_113_sv_155_messages_from_a_link_that_is_gone_get_no_answer() {
     let silent = lab.discarded(Discard::NoLink) + lab.discarded(Discard::UnknownLinkConfirm);
     assert_eq!(silent, 2 * KINDS.len() as u64);
     // It comes back, and the lease is there.
-    applied(&mut lab, network(), 3);
+    applied(&mut lab, unbounded(), 3);
     let again = survives(&mut lab, Msg::renew().na(1, &[&address]).as_ref()).expect("a Reply");
     assert_eq!(again.na().one().to_string(), address);
 }
@@ -131,7 +131,7 @@ fn fo_113_sv_155_messages_from_a_link_that_is_gone_get_no_answer() {
 #[test]
 fn pd_02_pd_04_prefixes_of_every_length_in_every_message() {
     for kind in KINDS.into_iter().filter(|kind| *kind != msg::INFORMATION_REQUEST) {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         for length in 0..=u8::MAX {
             let before = lab.discarded(Discard::BadPrefixLength);
             for address in ["::", "2001:db8:8000:100::", "2001:db8:8000:ffff:ffff:ffff:ffff:ffff", "ffff::"] {
@@ -159,7 +159,7 @@ fn pd_02_pd_04_prefixes_of_every_length_in_every_message() {
 
 #[test]
 fn sv_109_sv_110_repeats_are_counted_to_the_end_of_what_is_read() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let repeated = (0..250).fold(Msg::solicit(), |message, _| message.elapsed_ms(1)).na(1, &[]);
     survives(&mut lab, repeated.as_ref()).expect("an Advertise");
     let ias = (0..250).fold(Msg::solicit(), |message, _| message.na(1, &[]));
@@ -171,7 +171,7 @@ fn sv_109_sv_110_repeats_are_counted_to_the_end_of_what_is_read() {
 #[test]
 fn sv_115_sv_131_numbers_at_their_ends_do_not_wrap() {
     for elapsed in [0, 1, 0x7fff, 0x8000, u16::MAX] {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         for (iaid, xid) in [(0, [0; 3]), (u32::MAX, [0xff; 3]), (1 << 31, [0x80, 0, 0])] {
             for kind in KINDS.into_iter().filter(|kind| *kind != msg::INFORMATION_REQUEST) {
                 let message = sound(kind).xid(xid).opt(opt::ELAPSED_TIME, &elapsed.to_be_bytes());
@@ -185,7 +185,7 @@ fn sv_115_sv_131_numbers_at_their_ends_do_not_wrap() {
 #[test]
 fn fo_909_clocks_and_indexes_at_the_end_of_their_numbers_do_not_wrap() {
     let wire = {
-        let mut wire = network();
+        let mut wire = unbounded();
         for pool in &mut wire.pools {
             (pool.preferred_lifetime_secs, pool.valid_lifetime_secs) = (u32::MAX, u32::MAX);
             pool.autonomy_ms = u64::MAX;
@@ -201,6 +201,7 @@ fn fo_909_clocks_and_indexes_at_the_end_of_their_numbers_do_not_wrap() {
             index: u32::MAX,
             name: "eth0".into(),
             link: Some("lan".into()),
+            relays: true,
         }]);
         let (mut sink, mut to_store) = (Sink::default(), Vec::new());
         let mut now = LocalTime::from_nanos(nanos);
@@ -268,7 +269,7 @@ const HOSTILE: [&[u8]; 6] = [
 #[test]
 fn sv_106_sec_09_names_of_clients_and_relays_reach_no_text_as_they_are() {
     for text in HOSTILE {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         lab.to_store.clear();
         let name = [&[1, u8::try_from(text.len()).unwrap_or(0)][..], text, &[0]].concat();
         let class = [&[0, 0, 0, 9, 0, u8::try_from(text.len()).unwrap_or(0)][..], text].concat();

@@ -2,12 +2,13 @@
 //!
 //! Each message must end as exactly one thing, an answer, a discard or a copy that is kept; and an answer must be sound.
 
-use super::lab::{OTHER_SERVER_DUID, SERVER_DUID};
+use super::lab::{OTHER_SERVER_DUID, SERVER_DUID, network};
 use super::message::DUID;
 use super::properties::judge;
 use super::{Answered, Lab, Msg, relayed};
 use crate::codec::wire::{msg, opt};
 use crate::codec::{Discard, MessageKind, decode};
+use leasehold_proto::v1;
 
 /// Types that are served.
 pub(super) const KINDS: [u8; 8] = [
@@ -20,6 +21,17 @@ pub(super) const KINDS: [u8; 8] = [
     msg::DECLINE,
     msg::INFORMATION_REQUEST,
 ];
+
+/// The usual configuration, but clients may send as much as they like: what a bound on it stops shows nothing.
+pub(super) fn unbounded() -> v1::Network {
+    let limits = v1::Limits { messages_per_client: Some(0), ..v1::Limits::default() };
+    v1::Network { limits: Some(limits), ..network() }
+}
+
+/// A frontend with that configuration.
+pub(super) fn open_lab() -> Lab {
+    Lab::with("fe-a", unbounded())
+}
 
 /// A message with the identifiers that its type must have.
 pub(super) fn sound(kind: u8) -> Msg {
@@ -94,7 +106,7 @@ fn boundaries(message: &[u8]) -> Vec<usize> {
 #[test]
 fn sv_111_a_message_with_every_option_cut_at_every_octet() {
     for kind in KINDS {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let whole = everything(kind);
         let whole = whole.as_ref();
         let boundaries = boundaries(whole);
@@ -113,7 +125,7 @@ fn sv_111_a_message_with_every_option_cut_at_every_octet() {
 
 #[test]
 fn sv_111_a_relayed_message_with_every_option_cut_at_every_octet() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let inner = relayed("2001:db8:1::1", &every_relay_option(), everything(msg::REQUEST));
     let whole = relayed("::", &every_relay_option(), inner);
     for len in 0..whole.len() {
@@ -164,7 +176,7 @@ fn length_fields(bytes: &[u8], from: usize, to: usize, found: &mut Vec<usize>) {
 #[test]
 fn sv_111_every_length_field_shortened_lengthened_and_overflowing_into_its_siblings() {
     for kind in KINDS {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let direct = everything(kind).as_ref().to_vec();
         let by_relay = relayed("2001:db8:1::1", &every_relay_option(), &direct);
         for (whole, header) in [(direct, 4), (by_relay, 34)] {
@@ -186,7 +198,7 @@ fn sv_111_every_length_field_shortened_lengthened_and_overflowing_into_its_sibli
 
 #[test]
 fn sv_106_duids_of_every_length_that_readers_went_wrong_at() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     for len in [0usize, 1, 2, 3, 4, 127, 128, 129, 130, 131, 132, 255, 256, 1024, 65_000] {
         let duid = vec![0x5a; len];
         let legal = (3..=130).contains(&len);
@@ -220,7 +232,7 @@ fn sv_106_duids_of_every_length_that_readers_went_wrong_at() {
 #[test]
 fn sv_111_everything_of_length_zero() {
     for kind in KINDS {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         assert!(survives(&mut lab, &[kind]).is_none());
         survives(&mut lab, &[kind, 0, 0, 0]);
         for code in (0..=200).chain([0xfff0, 0xffff]) {
@@ -238,7 +250,7 @@ fn sv_111_everything_of_length_zero() {
         let zeros = [&[kind, 1, 2, 3][..], &vec![0; 65_531]].concat();
         assert!(survives(&mut lab, &zeros).is_none(), "16,382 empty options");
     }
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     assert!(survives(&mut lab, &[]).is_none());
     assert!(survives(&mut lab, &relayed("2001:db8:1::1", &[], [])).is_none());
 }

@@ -1,6 +1,6 @@
 //! Relay framing as nobody honest sends it: nesting, cut headers, no link-address anywhere, options without end.
 
-use super::hostile::{KINDS, sound, survives};
+use super::hostile::{KINDS, open_lab, sound, survives};
 use super::lab::MULTICAST;
 use super::{Lab, Msg, relayed};
 use crate::codec::Discard;
@@ -17,7 +17,7 @@ fn nested(levels: usize, inner: &Msg) -> Vec<u8> {
 #[test]
 fn sv_171_sv_175_nesting_of_0_to_40_levels() {
     for kind in KINDS {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let message = match kind {
             msg::INFORMATION_REQUEST => sound(kind),
             _ => sound(kind).na(1, &["2001:db8:1::1042"]),
@@ -42,7 +42,7 @@ fn sv_171_sv_175_nesting_of_0_to_40_levels() {
 
 #[test]
 fn sec_06_a_datagram_of_nothing_but_levels() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let deepest = nested(1700, &Msg::solicit().na(1, &[]));
     assert!(deepest.len() > 64_000);
     assert!(survives(&mut lab, &deepest).is_none());
@@ -51,7 +51,7 @@ fn sec_06_a_datagram_of_nothing_but_levels() {
 
 #[test]
 fn sv_111_a_relay_header_cut_at_every_octet_at_every_level() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let message = Msg::solicit().na(1, &[]);
     for outer in 0..=4 {
         let whole = nested(2, &message);
@@ -72,7 +72,7 @@ fn sv_111_a_relay_header_cut_at_every_octet_at_every_level() {
 #[test]
 fn sv_152_sv_155_no_link_address_at_any_level() {
     for levels in 1..=RELAY_LEVELS_MAX {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let bytes = (0..levels)
             .fold(Msg::solicit().na(1, &[]).as_ref().to_vec(), |inner, _| relayed("::", &[], inner));
         assert!(survives(&mut lab, &bytes).is_none(), "an interface without a link tells nothing");
@@ -85,7 +85,7 @@ fn sv_152_sv_155_no_link_address_at_any_level() {
 
 #[test]
 fn sv_177_a_relay_cannot_bring_what_a_client_may_not_send() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     for kind in (0..=u8::MAX).filter(|kind| !KINDS.contains(kind) && *kind != msg::RELAY_FORWARD) {
         let message = Msg::of(kind).na(1, &[]);
         assert!(survives(&mut lab, &relayed("2001:db8:1::1", &[], &message)).is_none(), "type {kind}");
@@ -95,7 +95,7 @@ fn sv_177_a_relay_cannot_bring_what_a_client_may_not_send() {
 
 #[test]
 fn sv_174_an_echo_request_for_everything_is_bounded_by_the_answer() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let codes: Vec<u8> = (0..256u16).flat_map(u16::to_be_bytes).collect();
     let long = vec![7; 1300];
     for count in 1..=8 {
@@ -122,7 +122,7 @@ fn chains(lab: &Lab) -> Vec<usize> {
 #[test]
 fn lq_07_sec_06_what_is_kept_of_relays_with_a_lease_is_bounded() {
     // Nine levels that say all that relays say.
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     lab.to_store.clear();
     let said: [(u16, &[u8]); 4] = [
         (opt::INTERFACE_ID, b"a port's name"),
@@ -135,7 +135,7 @@ fn lq_07_sec_06_what_is_kept_of_relays_with_a_lease_is_bounded() {
     survives(&mut lab, &bytes).expect("a Relay-reply").na().one();
     assert_eq!(chains(&lab), [bytes.len() - request.len() - 4], "it is kept as it came");
     // One that says as much as a datagram holds: the store takes no message of a thousand such leases.
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     lab.to_store.clear();
     let long = vec![7; 60_000];
     survives(&mut lab, &relayed("2001:db8:1::1", &[(0xfff0, &long)], &request))
@@ -145,7 +145,7 @@ fn lq_07_sec_06_what_is_kept_of_relays_with_a_lease_is_bounded() {
 
 #[test]
 fn sv_171_an_answer_mirrors_the_highest_numbers() {
-    let mut lab = Lab::new();
+    let mut lab = open_lab();
     let mut bytes = relayed("2001:db8:1::1", &[], Msg::solicit().xid([0xff; 3]).na(u32::MAX, &[]));
     bytes[1] = u8::MAX;
     let answer = survives(&mut lab, &bytes).expect("an answer");
@@ -157,7 +157,7 @@ fn sv_171_an_answer_mirrors_the_highest_numbers() {
 fn sv_113_no_answer_is_longer_than_a_client_can_receive() {
     // Interface-Ids so long that the answer fits, just fits, and does not.
     for length in (1200..1450).step_by(7) {
-        let mut lab = Lab::new();
+        let mut lab = open_lab();
         let id = vec![7; length];
         let message = sound(msg::REQUEST).na(1, &[]).pd(2, &[]).oro(&[23, 24]);
         let bytes = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &id)], message);
