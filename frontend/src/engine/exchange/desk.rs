@@ -278,6 +278,8 @@ impl<S: ReplySink> Desk<'_, S> {
         let (message, relay) = (decoded.message(), decoded.relay());
         if relay.is_some() {
             access::check_relay(topology.network(), &self.exchange.interfaces, packet)?;
+            // Only now does it count as a relay that is heard: the partner judges by it who answers.
+            self.counters.relayed += u64::from(occasion == Occasion::Arrived);
         }
         let no_link = match message.kind {
             MessageKind::Confirm => Discard::UnknownLinkConfirm,

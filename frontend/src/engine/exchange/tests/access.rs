@@ -44,6 +44,7 @@ fn sec_05_a_relay_forward_by_an_interface_for_clients_alone_is_forged() {
     let message = relayed("2001:db8:1::1", &[], Msg::solicit().na(1, &[]));
     assert!(lab.send_on(1, "fe80::66", 547, MULTICAST, &message).is_none());
     assert_eq!(lab.discarded(Discard::RelayNotAllowed), 1);
+    assert_eq!(lab.engine.counters().relayed, 0, "nor does it count as a relay that is heard");
     for by in [2, 3] {
         assert!(lab.send_on(by, "fe80::66", 547, MULTICAST, &message).is_some(), "{by}");
     }
