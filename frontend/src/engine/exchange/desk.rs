@@ -291,7 +291,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let speaker = Speaker::new(message, relay, packet);
         let classes = classes_of(topology.network(), Sender { message, relay, packet });
-        access::check_classes(topology.network(), topology.link(link), &classes)?;
+        access::check_client(topology.network(), topology.link(link), &classes, message)?;
         if occasion == Occasion::Arrived {
             let (link, exchange) = (topology.link(link), &mut *self.exchange);
             let sender = (message, relay, packet);

@@ -124,6 +124,17 @@ fn sec_10_sv_301_clients_that_policy_shuts_out_get_no_answer_to_any_message() {
 }
 
 #[test]
+fn sv_301_a_solicit_without_reconfigure_accept_where_policy_demands_it_gets_no_answer() {
+    let mut wire = network();
+    wire.links[0].require_reconfigure_accept = true;
+    let mut lab = Lab::with("fe-a", wire);
+    assert!(lab.send(Msg::solicit().na(1, &[])).is_none());
+    assert_eq!(lab.discarded(Discard::ClientNotAllowed), 1);
+    assert!(lab.send(Msg::solicit().na(1, &[]).opt(opt::RECONF_ACCEPT, &[])).is_some());
+    assert!(lab.send(Msg::request().na(1, &[])).is_some(), "it is a matter of Solicits alone");
+}
+
+#[test]
 fn sec_13_nothing_outside_the_pools_is_given_whatever_hint_or_store_say() {
     let mut lab = Lab::new();
     let outside = ["2001:db8:1::1", "2001:db8:1::2000", "2001:db8:1::fff", "2001:db8:2::1001"];
