@@ -58,7 +58,8 @@ for target in "${targets[@]}"; do
     rm -rf "${bugs:?}"/* "${folder:?}/short/$target"/*
     rc=0
     # Longer inputs add nothing but repetition: scripts have parts that stand for a whole datagram of 65,535 octets.
-    "$programs/$target" -max_total_time="$what" -timeout=10 -rss_limit_mb=1024 -max_len=8192 -len_control=20 \
+    # What a call costs is judged by steps; the time is for what never ends, however little of the processor it gets.
+    "$programs/$target" -max_total_time="$what" -timeout=120 -rss_limit_mb=1024 -max_len=8192 -len_control=20 \
         -print_final_stats=1 -verbosity=1 -artifact_prefix="$bugs/" "$found" "$known" >"$log" 2>&1 || rc=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || true)
