@@ -52,14 +52,14 @@ for target in "${targets[@]}"; do
     known=tests/fuzz/corpus/$target
     found=$folder/found/$target
     [ "$what" -ge 60 ] || found=$folder/short/$target
-    bugs=$folder/bugs/$target
+    bugs=$folder/bugs/$target/$(date +%Y%m%d-%H%M%S)
     log=$folder/$target.log
     mkdir -p "$found" "$bugs"
-    rm -rf "${bugs:?}"/* "${folder:?}/short/$target"/*
+    rm -rf "${folder:?}/short/$target"/*
     rc=0
     # Longer inputs add nothing but repetition: scripts have parts that stand for a whole datagram of 65,535 octets.
     # What a call costs is judged by steps; the time is for what never ends, however little of the processor it gets.
-    "$programs/$target" -max_total_time="$what" -timeout=120 -rss_limit_mb=1024 -max_len=8192 -len_control=20 \
+    "$programs/$target" -max_total_time="$what" -timeout=120 -rss_limit_mb=1024 -max_len=16384 -len_control=20 \
         -print_final_stats=1 -verbosity=1 -artifact_prefix="$bugs/" "$found" "$known" >"$log" 2>&1 || rc=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     edges=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 | grep -oE '[0-9]+' || true)
@@ -71,5 +71,6 @@ for target in "${targets[@]}"; do
         tail -n 40 "$log"
         find "$bugs" -type f -printf "again: $programs/$target %p\n"
     fi
+    rmdir --ignore-fail-on-non-empty "$bugs"
 done
 exit $failed
