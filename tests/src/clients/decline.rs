@@ -85,8 +85,15 @@ fn declined(party: &mut Party<'_>, index: usize, duplicate: Ipv6Addr, since: Dur
         "{subject:?} was told {:?}",
         exchange.reply
     );
-    let others = wait_until(&format!("another address for {subject:?}"), PATIENCE, || {
-        let gain = party.sight.gained(subject.address, &[kind::SOLICIT, kind::REQUEST], exchange.at);
+    let mut died = false;
+    let address = party.subjects[index].address;
+    let others = wait_until("another address after a Decline", PATIENCE, || {
+        let client = &mut party.subjects[index].client;
+        if client.has_ended()? {
+            died = true;
+            client.start()?;
+        }
+        let gain = party.sight.gained(address, &[kind::SOLICIT, kind::REQUEST], exchange.at);
         let others: BTreeSet<_> =
             gain.leases.into_iter().filter(|lease| lease.address != duplicate).collect();
         Ok((!others.is_empty()).then_some(others))
@@ -102,11 +109,8 @@ fn declined(party: &mut Party<'_>, index: usize, duplicate: Ipv6Addr, since: Dur
     let program = party.subjects[index].client.program();
     let who = party.who(&[exchange.from].into());
     let took = exchange.at.saturating_sub(exchange.since);
-    party.note(
-        program,
-        "decline of a duplicate",
-        Some(took),
-        format!("Success, another address used, the first one ABANDONED in the store{who}"),
-    );
+    let fate = if died { "the program died and was started again, " } else { "" };
+    let note = format!("Success, {fate}another address used, the first one ABANDONED in the store{who}");
+    party.note(program, "decline of a duplicate", Some(took), note);
     Ok(())
 }

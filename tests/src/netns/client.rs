@@ -101,6 +101,12 @@ pub trait DhcpClient {
     /// When it is not running, or has ended by itself.
     fn crash(&mut self) -> Result<()>;
 
+    /// Whether the client, started before, has ended by itself; it may be started again then.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    fn has_ended(&mut self) -> Result<bool>;
+
     /// Starts a client that has crashed, with the files that it left.
     ///
     /// # Errors

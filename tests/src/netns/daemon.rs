@@ -104,6 +104,16 @@ impl<'lab> Daemon<'lab> {
         self.taken()?.kill()
     }
 
+    /// Whether the program, started before, has ended by itself; it may be started again then.
+    pub(super) fn has_ended(&mut self) -> Result<bool> {
+        let Some(process) = &mut self.running else { return Ok(false) };
+        let ended = process.status()?.is_some();
+        if ended {
+            self.running = None;
+        }
+        Ok(ended)
+    }
+
     /// Tells the program to end (SIGTERM) and waits until it has.
     pub(super) fn end(&mut self) -> Result<()> {
         let mut process = self.taken()?;

@@ -137,6 +137,16 @@ impl DhcpClient for Dhcpcd<'_> {
         Ok(())
     }
 
+    fn has_ended(&mut self) -> Result<bool> {
+        let Some(process) = &mut self.running else { return Ok(false) };
+        let ended = process.status()?.is_some();
+        if ended {
+            self.past_output += &process.output();
+            self.running = None;
+        }
+        Ok(ended)
+    }
+
     fn restart(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "dhcpcd is running already");
         self.running = Some(self.lab.spawn(self.node, &self.words)?);

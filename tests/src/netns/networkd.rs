@@ -83,6 +83,10 @@ impl DhcpClient for Networkd<'_> {
         self.0.crash()
     }
 
+    fn has_ended(&mut self) -> Result<bool> {
+        self.0.has_ended()
+    }
+
     fn restart(&mut self) -> Result<()> {
         self.0.start()
     }
