@@ -35,17 +35,17 @@ pub fn obtain(party: &mut Party<'_>, case: impl Fn(Ask) -> &'static str) -> Resu
         gains.push((*index, party.obtained(*index, since)?));
     }
     right_and_distinct(party)?;
+    party.partner_answered(&gains)?;
     party.recorded(&all, &["ACTIVE"])?;
     for ask in [Ask::Address, Ask::Prefix, Ask::Both] {
         let of_ask: Vec<_> =
             gains.iter().filter(|(index, _)| party.subjects[*index].ask == ask).cloned().collect();
         if !of_ask.is_empty() {
             let clients = of_ask.len() / party.by_program(&all).len();
-            let note = if clients == 1 {
-                "used, on record".to_owned()
-            } else {
-                format!("{clients} clients, distinct, used, on record")
-            };
+            // That a prefix is used shows in its renewal only.
+            let used = if ask.has_address() { "used, on record" } else { "on record" };
+            let many = if clients == 1 { String::new() } else { format!("{clients} clients, distinct, ") };
+            let note = format!("{many}{used}");
             party.note_gains(case(ask), &of_ask, &note);
         }
     }
@@ -86,6 +86,7 @@ pub fn renew(party: &mut Party<'_>) -> Result<()> {
         let rebinds = party.sight.asked(subject.address, kind::REBIND, since);
         ensure!(rebinds == 0, "{subject:?} had to rebind");
     }
+    party.partner_answered(&gains)?;
     party.note_gains("renew", &gains, "same leases");
     party.recover()
 }
@@ -109,6 +110,7 @@ pub fn rebind(party: &mut Party<'_>) -> Result<()> {
     for side in [Side::A, Side::B] {
         party.lab.heal(Node::Frontend(side))?;
     }
+    party.partner_answered(&gains)?;
     party.note_gains("rebind", &gains, "at T2, same leases");
     party.recover()
 }

@@ -302,6 +302,21 @@ impl<'lab> Party<'lab> {
         }
     }
 
+    /// In a pair, at least one client must have been answered by the partner, or nothing was shown about it.
+    ///
+    /// # Errors
+    /// When none was.
+    pub fn partner_answered(&self, gains: &[(usize, Gain)]) -> Result<()> {
+        let partner = SERVING.other();
+        let answered = gains.iter().any(|(_, gain)| self.is_among(partner, &gain.from));
+        ensure!(self.frontends == Frontends::One || answered, "the partner answered nobody");
+        Ok(())
+    }
+
+    fn is_among(&self, side: Side, from: &BTreeSet<Ipv6Addr>) -> bool {
+        [self.lab.link_local(side), self.lab.near_address(side)].iter().any(|address| from.contains(address))
+    }
+
     /// Adds a row.
     pub fn note(&mut self, program: &'static str, case: &str, took: Option<Duration>, note: String) {
         self.rows.push(Row { frontends: self.frontends, program, case: case.to_owned(), took, note });
@@ -310,10 +325,7 @@ impl<'lab> Party<'lab> {
     /// In words for a note, which of a pair answered.
     #[must_use]
     pub fn who(&self, from: &BTreeSet<Ipv6Addr>) -> &'static str {
-        let is = |side: Side| {
-            [self.lab.link_local(side), self.lab.near_address(side)].iter().any(|a| from.contains(a))
-        };
-        match (self.frontends, is(SERVING), is(SERVING.other())) {
+        match (self.frontends, self.is_among(SERVING, from), self.is_among(SERVING.other(), from)) {
             (Frontends::One, ..) => "",
             (_, true, false) => "; answered before the kill",
             (_, false, true) => "; answered by the partner",

@@ -27,7 +27,7 @@ pub fn confirm(party: &mut Party<'_>) -> Result<()> {
         party.subjects[*index].client.restart()?;
     }
     for index in &able {
-        let exchange = confirmed(party, *index, since)?;
+        let exchange = answered(party, *index, kind::CONFIRM, since)?;
         let subject = &party.subjects[*index];
         ensure!(
             exchange.reply.status == Some(status::SUCCESS) && exchange.reply.ias == 0,
@@ -66,7 +66,7 @@ pub fn confirm_elsewhere(party: &mut Party<'_>) -> Result<()> {
     }
     let pool = party.facts().relayed_addresses;
     for index in &able {
-        let exchange = confirmed(party, *index, since)?;
+        let exchange = answered(party, *index, kind::CONFIRM, since)?;
         let subject = &party.subjects[*index];
         ensure!(
             exchange.reply.status == Some(status::NOT_ON_LINK) && exchange.reply.ias == 0,
@@ -106,6 +106,14 @@ pub fn release(party: &mut Party<'_>) -> Result<()> {
             let released = subject.client.release();
             released.with_context(|| format!("{subject:?} could not release"))?;
         }
+        for index in &list {
+            let exchange = answered(party, *index, kind::RELEASE, since)?;
+            let (subject, reply) = (&party.subjects[*index], &exchange.reply);
+            ensure!(
+                reply.status == Some(status::SUCCESS) && reply.ias == 0,
+                "{subject:?} was told {reply:?}"
+            );
+        }
         party.recorded(&list, &["RELEASED", "PENDING-FREE", "FREE", "FREE-BACKUP"])?;
         let gains: Vec<_> = list
             .iter()
@@ -139,10 +147,11 @@ fn reboot(party: &mut Party<'_>, of: &[usize], place: Option<Place>) -> Result<(
     Ok(())
 }
 
-fn confirmed(party: &Party<'_>, index: usize, since: Duration) -> Result<Exchange> {
+/// The first Reply to a client's messages of a kind, waited for.
+fn answered(party: &Party<'_>, index: usize, asked: u8, since: Duration) -> Result<Exchange> {
     let subject = &party.subjects[index];
-    wait_until(&format!("an answer to a Confirm of {subject:?}"), PATIENCE, || {
-        Ok(party.sight.answered(subject.address, kind::CONFIRM, since))
+    wait_until(&format!("an answer to a message of type {asked} of {subject:?}"), PATIENCE, || {
+        Ok(party.sight.answered(subject.address, asked, since))
     })
 }
 

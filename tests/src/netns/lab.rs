@@ -7,6 +7,7 @@
 //!  frontend A, B  eth1 fd00:5::a, ::b                   ─┐
 //!  store 1, 2, 3  eth1 fd00:5::1, ::2, ::3              ─┴─ bridge `store`, fd00:5::c for administrators
 //! ```
+//! Further links and relays between them are added at need ([`Lab::add_bridge`], [`Lab::add_hop`]).
 //! All bridges live in a namespace of their own (`core`), so that the host's namespace sees none of this.
 //! Refuses to know: what runs in the namespaces. Faults are in `faults`.
 //! Invariants: names are unique by process id and a counter; teardown kills what runs in these namespaces only.
