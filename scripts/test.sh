@@ -16,13 +16,13 @@ rm -rf "${logs:?}"/* "$logs"/.[a-z]*
 
 # The tests of each kind, by their file's name, and those that run only when asked for.
 declare -A tests=(
-    [interop]=interop [process]="process budget scale demo" [service]=service [failures]=failures
+    [interop]=interop [differential]=differential [process]="process budget scale demo" [service]=service [failures]=failures
     [sabotage]=sabotage [simulation]=simulation [model]=model [failover]=failover [contract]=contract
     [asked]="soak latency"
 )
 # With the service's tests, which take long to compile and do not need the program, the first lane would start later.
-waiting=(interop process service failures)
-early=(interop process failures)
+waiting=(interop differential process service failures)
+early=(interop differential process failures)
 computing=(sabotage simulation model failover contract)
 # The rules can be switched off only in a build of its own, never in the program: Cargo.toml of leasehold-tests says why.
 # All members are named though few are compiled, so that dependencies have the features that they have everywhere.

@@ -4,12 +4,15 @@
 //! loopback. [`netns`] and [`debian`]: real clients and relays in network namespaces, their programs unpacked
 //! privately. [`interop`]: Leasehold's own processes among them. [`failures`]: what befalls them, judged at the wire.
 //! [`pair`]: a store node and frontends under one clock, for scenarios told step by step. [`model`]: the rules in a small
-//! world, explored exhaustively. The tests themselves are in `tests/tests`, a file a kind.
+//! world, explored exhaustively. [`differential`]: the same messages to Kea, and what it answers otherwise. The tests
+//! themselves are in `tests/tests`, a file a kind.
 
 #[cfg(feature = "processes")]
 pub mod cluster;
 #[cfg(feature = "processes")]
 pub mod debian;
+#[cfg(feature = "processes")]
+pub mod differential;
 #[cfg(feature = "processes")]
 pub mod failures;
 #[cfg(feature = "processes")]
