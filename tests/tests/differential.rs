@@ -1,7 +1,8 @@
 //! The same messages to Leasehold and to Kea of Debian, answers compared by content.
 //!
 //! Needs root; where namespaces are not to be had the test says `skipped`. Prints what it found and holds it against
-//! the verdicts and against `docs/differences-to-kea.md`.
+//! the verdicts and against `docs/differences-to-kea.md`. For those who add scripts: `LEASEHOLD_SHOW_ANSWERS=1` prints
+//! all that we answered, `LEASEHOLD_WRITE_DOCS=1` writes the document anew.
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +23,11 @@ fn every_difference_to_kea_has_a_verdict() {
         println!("{}", report::summary(&outcomes, TABLE));
         let document = report::document(&outcomes, TABLE);
         println!("{document}");
+        if std::env::var_os("LEASEHOLD_SHOW_ANSWERS").is_some() {
+            for outcome in &outcomes {
+                println!("{}: {:#?}", outcome.script, outcome.answers);
+            }
+        }
         let faults = report::faults(&outcomes, TABLE);
         ensure!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
         agrees_with_the_document(&document)

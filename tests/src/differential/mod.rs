@@ -109,8 +109,12 @@ pub struct Outcome {
     pub group: &'static str,
     /// Its name, which is unique.
     pub script: &'static str,
+    /// What we answered, message by message.
+    pub answers: Vec<Step>,
     /// Messages whose answers were compared.
     pub messages: usize,
+    /// Neither talk came to its end, so that the script shows nothing.
+    pub is_stopped: bool,
     /// What differs; nothing if all is alike.
     pub differences: Vec<Difference>,
 }
@@ -130,7 +134,9 @@ pub fn compare(ours: &mut Server, kea: &mut Server, groups: &[Group]) -> Result<
             group,
             script: script.name,
             messages: steps.len().max(others.len()),
+            is_stopped: steps.iter().chain(&others).filter(|step| step.is_end()).count() == 2,
             differences: differences(&steps, &others),
+            answers: steps,
         });
     }
     Ok(outcomes)

@@ -23,6 +23,9 @@ pub fn faults(outcomes: &[Outcome], table: &[Entry]) -> Vec<String> {
                 in_words(&outcome.differences)
             ));
         }
+        if outcome.is_stopped {
+            faults.push(format!("`{}` could not be played to its end with either server", outcome.script));
+        }
         if outcome.differences.is_empty() && has_verdict {
             faults.push(format!("`{}` has a verdict and does not differ any more", outcome.script));
         }
@@ -49,6 +52,9 @@ pub fn summary(outcomes: &[Outcome], table: &[Entry]) -> String {
         verdicts(Verdict::Mend)
     )
 }
+
+/// More lines of one difference than this are left out of the document.
+const CELL_LINES_MAX: usize = 12;
 
 const HEAD: &str = "# Differences to Kea
 
@@ -103,9 +109,19 @@ pub fn document(outcomes: &[Outcome], table: &[Entry]) -> String {
         let numbers = reasons.get(outcome.script).map(|numbers| numbers.join(", ")).unwrap_or_default();
         for (at, Difference { message, ours, kea }) in outcome.differences.iter().enumerate() {
             let (name, numbers) = if at == 0 { (outcome.script, numbers.as_str()) } else { ("", "") };
-            let (ours, kea) = (ours.join("<br>"), kea.join("<br>"));
+            let (ours, kea) = (cell(ours), cell(kea));
             line(&format!("| {name} | {message} | {ours} | {kea} | {numbers} |"));
         }
+    }
+    text
+}
+
+/// Lines of a difference in one cell; of very many the first.
+fn cell(lines: &[String]) -> String {
+    let (shown, rest) = lines.split_at(lines.len().min(CELL_LINES_MAX));
+    let mut text = shown.join("<br>");
+    if !rest.is_empty() {
+        text += &format!("<br>and {} lines more", rest.len());
     }
     text
 }
@@ -154,7 +170,7 @@ mod tests {
             kea: vec!["Reply".into()],
         };
         let differences = if differs { vec![difference] } else { Vec::new() };
-        Outcome { group: "g", script, messages: 1, differences }
+        Outcome { group: "g", script, answers: Vec::new(), messages: 1, is_stopped: false, differences }
     }
 
     #[test]

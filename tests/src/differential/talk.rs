@@ -28,6 +28,8 @@ const PROBES: u32 = 0x00f0_0000;
 const IDS_OF_ONE_SCRIPT: u32 = 0x100;
 /// The link address in relayed probes.
 const FAR_RELAY: &str = "2001:db8:2::1";
+/// Stands in the place of a message where a script could not go on.
+const END: &str = "end";
 const CLIENT_PORT: u16 = 546;
 const SERVER_PORT: u16 = 547;
 /// A port that relays do not use without the Relay Source Port option.
@@ -173,6 +175,14 @@ pub struct Step {
     pub message: String,
     /// The normal form of what was answered.
     pub answer: Vec<String>,
+}
+
+impl Step {
+    /// Whether this is no message but the untimely end of a script.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.message == END
+    }
 }
 
 /// What was answered, for the script to go on with.
@@ -369,7 +379,7 @@ impl<'w> Talk<'w> {
 
     /// Records that the script could not go on.
     pub(super) fn stopped(&mut self, error: &anyhow::Error) {
-        self.steps.push(Step { message: "end".to_owned(), answer: vec![format!("{error:#}")] });
+        self.steps.push(Step { message: END.to_owned(), answer: vec![format!("{error:#}")] });
     }
 
     fn wrap(&self, message: Message) -> Message {
