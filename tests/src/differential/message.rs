@@ -1,7 +1,7 @@
 //! Messages as bytes, sound or not, written octet by octet.
 //!
-//! Owns the layout of headers, options, IAs and relay levels. Refuses to know what any server makes of a message,
-//! and of the frontend's codec, which is under test, all but the numbers. In: values. Out: octets, exactly as asked for.
+//! Owns the layout of headers, options, IAs and relay levels. Refuses to know what any server makes of a message, and of
+//! the frontend's codec, which is under test, all but the numbers. In: values. Out: octets, exactly as asked for.
 //! Source: RFC 9915 §8, §9, §21.
 
 use std::net::Ipv6Addr;

@@ -32,6 +32,16 @@ pub struct Entry {
     pub reason: Reason,
     /// Names of scripts.
     pub scripts: &'static [&'static str],
+    /// What stands in a line of the difference of each of these scripts, the line being led by `ours: ` or `Kea: `. For
+    /// scripts that have several reasons, so that each can be seen to be there still.
+    pub sign: &'static str,
+}
+
+impl Entry {
+    /// The same, told from other reasons of the same scripts by this sign.
+    const fn told_by(self, sign: &'static str) -> Self {
+        Self { sign, ..self }
+    }
 }
 
 /// All reasons, those that are to be mended first.
@@ -204,7 +214,8 @@ pub const TABLE: &[Entry] = &[
             "Decline with options asked for",
             "Decline behind a relay",
         ],
-    ),
+    )
+    .told_by("1: Success"),
     ours(
         "Success at top level, always",
         "RFC 9915 §18.3.7, §18.3.8; SV-361, SV-371",
@@ -236,7 +247,8 @@ pub const TABLE: &[Entry] = &[
             "Decline with options asked for",
             "Decline behind a relay",
         ],
-    ),
+    )
+    .told_by("ours: Success"),
     ours(
         "NoBinding for IAs without a binding only",
         "RFC 9915 §18.3.7, §18.3.8; SV-361, SV-371",
@@ -250,20 +262,23 @@ pub const TABLE: &[Entry] = &[
             "Decline of a bound IA, naming another address",
             "Decline twice with one transaction id",
         ],
-    ),
+    )
+    .told_by("1: NoBinding"),
     ours(
         "Options on request in every Reply",
         "RFC 9915 §18.3; SV-202",
         "Replies to Release and Decline too hold what is asked for. Kea leaves it out of these two.",
         &["Release of an address and a prefix, with options", "Decline with options asked for"],
-    ),
+    )
+    .told_by("ours: DNS servers"),
     ours(
         "Bindings are of a link",
         "RFC 8987 §4.1; SV-107",
         "The same DUID on another link is another binding, so that clients that roam, and copied DUIDs, \
          do no harm there. Kea releases by address alone.",
         &["Release from another link"],
-    ),
+    )
+    .told_by("ours: IA_NA 1: NoBinding"),
     ours(
         "No IAs in an Information-request",
         "RFC 9915 §16.12",
@@ -404,7 +419,7 @@ const fn mend(
     why: &'static str,
     scripts: &'static [&'static str],
 ) -> Entry {
-    Entry { reason: Reason { title, verdict: Verdict::Mend, decided_by, why }, scripts }
+    Entry { reason: Reason { title, verdict: Verdict::Mend, decided_by, why }, scripts, sign: "" }
 }
 
 const fn ours(
@@ -413,5 +428,5 @@ const fn ours(
     why: &'static str,
     scripts: &'static [&'static str],
 ) -> Entry {
-    Entry { reason: Reason { title, verdict: Verdict::Ours, decided_by, why }, scripts }
+    Entry { reason: Reason { title, verdict: Verdict::Ours, decided_by, why }, scripts, sign: "" }
 }
