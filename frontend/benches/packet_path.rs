@@ -74,8 +74,10 @@ fn network() -> Arc<Network> {
             ..v1::Relationship::default()
         }],
         options: Some(v1::DhcpOptions {
-            dns_servers: vec![bits("2001:db8::53")],
-            domain_search: vec!["example.com".into()],
+            options: vec![
+                v1::DhcpOption { code: 23, data: bits("2001:db8::53"), forced: false },
+                v1::DhcpOption { code: 24, data: b"\x07example\x03com\0".to_vec(), forced: false },
+            ],
         }),
         ..v1::Network::default()
     };

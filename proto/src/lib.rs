@@ -10,6 +10,7 @@ pub mod identity;
 pub mod lease;
 pub mod lifetimes;
 pub mod network;
+pub mod options;
 pub mod pool;
 pub mod sabotage;
 pub mod session;

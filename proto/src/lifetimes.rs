@@ -69,6 +69,15 @@ pub struct Desired {
     pub mclt: Lifetime,
 }
 
+/// Lifetimes that a client's class asks for; nothing: the pool's defaults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LifetimeWish {
+    /// Preferred lifetime.
+    pub preferred: Option<Lifetime>,
+    /// Valid lifetime.
+    pub valid: Option<Lifetime>,
+}
+
 /// What one lease is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {

@@ -3,6 +3,8 @@
 //! Slot 0 is the pool's first address or prefix. A range is a slice of 2^`range_bits` slots; the last one may be
 //! clipped. Knows nothing of who owns or holds anything.
 
+use crate::lifetimes::LifetimeWish;
+use crate::network::Options;
 use crate::time::Lifetime;
 use crate::words::{IaKind, LinkId, PoolId, Prefix, RangeId, RelationshipId};
 use std::time::Duration;
@@ -185,9 +187,60 @@ pub struct Pool {
     pub commit_wait_ms: u32,
     /// How long a declined address is left alone (FO-509).
     pub decline_quarantine: Duration,
+    /// The shortest and the longest preferred lifetime that a class may ask for.
+    pub preferred_bounds: (Lifetime, Lifetime),
+    /// The same of the valid lifetime.
+    pub valid_bounds: (Lifetime, Lifetime),
+    /// Options of clients with a lease of this pool (OP-05).
+    pub options: Options,
+    /// Names of the classes whose members may have leases of it; empty: all clients may.
+    pub classes: Vec<String>,
+    /// Where a new lease is looked for.
+    pub allocator: Allocator,
+    /// So long a freed lease is kept for the client that had it, while there are others.
+    pub affinity: Duration,
+    /// What is excluded from each delegated prefix (PD-08).
+    pub exclude: Option<Exclude>,
+}
+
+/// Where a new lease is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocator {
+    /// From a place that a keyed hash of the client gives (SV-214).
+    Hashed,
+    /// The first free one.
+    InOrder,
+}
+
+/// The part of each delegated prefix that stays with the delegating side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exclude {
+    /// Its length in bits, above the delegated one.
+    pub len_bits: u8,
+    /// Which of the prefixes of that length it is, from 0.
+    pub subnet: u64,
+}
+
+impl Exclude {
+    /// The excluded part of a delegated prefix.
+    #[must_use]
+    pub fn of(&self, delegated: Prefix) -> Option<Prefix> {
+        let offset = u128::from(self.subnet).checked_shl(128 - u32::from(self.len_bits)).unwrap_or(0);
+        Prefix::containing(delegated.bits() | offset, u32::from(self.len_bits)).ok()
+    }
 }
 
 impl Pool {
+    /// The lifetimes wanted for a lease: those asked for within bounds, else the defaults. Preferred and valid.
+    #[must_use]
+    pub fn desired(&self, wish: LifetimeWish) -> (Lifetime, Lifetime) {
+        let within = |value: Option<Lifetime>, default: Lifetime, bounds: (Lifetime, Lifetime)| {
+            value.map_or(default, |value| value.clamp(bounds.0, bounds.1))
+        };
+        let valid = within(wish.valid, self.valid, self.valid_bounds);
+        (within(wish.preferred, self.preferred, self.preferred_bounds).min(valid), valid)
+    }
+
     /// The range in which a lease of this pool lies, or nothing when it is not of this pool.
     #[must_use]
     pub fn range_of(&self, prefix: Prefix) -> Option<RangeId> {

@@ -156,13 +156,17 @@ impl Form {
         });
         table.done();
         self.links.push(places);
+        let selectors = (!interface_id.is_empty())
+            .then(|| v1::LinkSelector { interface_id, ..v1::LinkSelector::default() })
+            .into_iter()
+            .collect();
         self.wire.links.push(v1::Link {
-            id: 0,
             name,
             prefixes: prefixes.into_iter().map(|prefix| prefix.value.into()).collect(),
             rapid_commit,
             options,
-            interface_id,
+            selectors,
+            ..v1::Link::default()
         });
     }
 
@@ -289,6 +293,7 @@ impl Form {
             buckets,
             answering,
             takeover_after_ms,
+            preference: 0,
         });
     }
 
@@ -307,6 +312,7 @@ impl Form {
             buckets,
             answering,
             takeover_after_ms,
+            preference: 0,
         });
     }
 
@@ -342,6 +348,7 @@ impl Form {
             Item::Pool(i) => self.pools.get(i),
             Item::Relationship(i) => self.relationships.get(i),
             Item::Auto => self.auto.as_ref(),
+            Item::Class(_) | Item::Host(_) => None,
         };
         let places = places.unwrap_or(&self.global);
         let at = places.fields.get(error.field).copied().unwrap_or(places.at);
@@ -351,12 +358,17 @@ impl Form {
 
 fn read_options(mut table: Table<'_>) -> v1::DhcpOptions {
     let dns_servers = table.list("dns_servers", parse_ipv6);
-    let domain_search = table.list("domain_search", |text| Ok(text.to_owned()));
+    let domain_search = table.list("domain_search", leasehold_proto::options::encode_name);
     table.done();
-    v1::DhcpOptions {
-        dns_servers: dns_servers.into_iter().map(|server| server.value.to_be_bytes().to_vec()).collect(),
-        domain_search: domain_search.into_iter().map(|name| name.value).collect(),
-    }
+    let mut options = Vec::new();
+    let mut add = |code: u32, data: Vec<u8>| {
+        if !data.is_empty() {
+            options.push(v1::DhcpOption { code, data, forced: false });
+        }
+    };
+    add(23, dns_servers.iter().flat_map(|server| server.value.to_be_bytes()).collect());
+    add(24, domain_search.into_iter().flat_map(|name| name.value).collect());
+    v1::DhcpOptions { options }
 }
 
 /// Absent is 0, for the defaults to fill.

@@ -84,9 +84,18 @@ struct OptionsText {
 impl OptionsText {
     fn of(wire: Option<&v1::DhcpOptions>) -> Self {
         let Some(wire) = wire else { return Self { dns_servers: Vec::new(), domain_search: Vec::new() } };
-        let servers =
-            wire.dns_servers.iter().filter_map(|octets| <[u8; 16]>::try_from(octets.as_slice()).ok());
-        Self { dns_servers: servers.map(Ipv6Addr::from).collect(), domain_search: wire.domain_search.clone() }
+        let data = |code| {
+            wire.options.iter().find(|o| o.code == code).map(|o| o.data.as_slice()).unwrap_or_default()
+        };
+        Self {
+            dns_servers: data(23)
+                .as_chunks()
+                .0
+                .iter()
+                .map(|octets: &[u8; 16]| Ipv6Addr::from(*octets))
+                .collect(),
+            domain_search: leasehold_proto::options::decode_names(data(24)).unwrap_or_default(),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -143,7 +152,7 @@ fn text(network: &Network) -> NetworkText {
         name: link.name.clone(),
         prefixes: link.prefixes.iter().map(ToString::to_string).collect(),
         rapid_commit: link.rapid_commit,
-        interface_id: link.interface_id.as_deref().map(hex_or_text),
+        interface_id: link.selectors.first().and_then(|s| s.interface_id.as_deref()).map(hex_or_text),
         options: OptionsText::of(wire.options.as_ref()),
     });
     let millis = |ms: u32| span_text(Duration::from_millis(ms.into()));

@@ -158,7 +158,7 @@ pub struct Oro<'a> {
 
 impl<'a> Oro<'a> {
     /// Reads option data; `None` if its length is odd.
-    pub(super) fn from_data(data: &'a [u8]) -> Option<Self> {
+    pub(crate) fn from_data(data: &'a [u8]) -> Option<Self> {
         let (codes, rest) = data.as_chunks::<2>();
         rest.is_empty().then_some(Self { codes })
     }

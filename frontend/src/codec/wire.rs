@@ -144,6 +144,8 @@ pub mod opt {
     pub const CLIENT_NII: u16 = 62;
     /// Relay-supplied options.
     pub const RSOO: u16 = 66;
+    /// Address Family Transition Router's name (DS-Lite).
+    pub const AFTR_NAME: u16 = 64;
     /// Prefix Exclude; inside IA Prefix only.
     pub const PD_EXCLUDE: u16 = 67;
     /// Client link-layer address: hardware type, address; innermost Relay-forward only.
@@ -152,6 +154,12 @@ pub mod opt {
     pub const SOL_MAX_RT: u16 = 82;
     /// Highest retransmission time of Information-request, seconds.
     pub const INF_MAX_RT: u16 = 83;
+    /// MAP-E container.
+    pub const S46_CONT_MAPE: u16 = 94;
+    /// MAP-T container.
+    pub const S46_CONT_MAPT: u16 = 95;
+    /// Lightweight 4over6 container.
+    pub const S46_CONT_LW: u16 = 96;
     /// Captive portal URI.
     pub const CAPTIVE_PORTAL: u16 = 103;
     /// Relay Source Port: u16. Source: RFC 8357.

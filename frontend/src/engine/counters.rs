@@ -39,6 +39,8 @@ pub struct Counters {
     pub held_waited_out: u64,
     /// Replies that were to be held and were sent at once: too many were held.
     pub held_no_room: u64,
+    /// Options that were left out of answers that would have become too long (SV-113).
+    pub options_left_out: u64,
     /// Options that were ignored as repeats of singletons (SV-109).
     pub repeated_options: u64,
     /// IAs that were ignored as repeats of an IAID (SV-110).
@@ -62,6 +64,7 @@ impl Default for Counters {
             held_committed: 0,
             held_waited_out: 0,
             held_no_room: 0,
+            options_left_out: 0,
             repeated_options: 0,
             repeated_iaids: 0,
         }

@@ -157,6 +157,7 @@ pub fn expand(written: &v1::Network, before: Option<&v1::Network>, standing: &St
             buckets: auto.buckets,
             answering: auto.answering,
             takeover_after_ms: auto.takeover_after_ms,
+            preference: auto.preference,
         });
     }
     out

@@ -18,6 +18,12 @@ const AUTONOMY_ADDRESS_MS: u64 = 24 * 3_600_000;
 const AUTONOMY_PREFIX_MS: u64 = 4 * 3_600_000;
 /// Quarantine of a declined address: 24 h (SV-371).
 const DECLINE_QUARANTINE_SECS: u32 = 86_400;
+/// How long a freed lease is kept for the client that had it: a day, as long as a lease is preferred.
+const AFFINITY_SECS: u32 = 86_400;
+/// Longest answer with options: what every link carries without fragments (SV-113).
+const ANSWER_OCTETS: u32 = 1280;
+/// What relays may supply: the ERP local domain name (RFC 6422 §6, SV-176).
+const RELAY_SUPPLIED: [u32; 1] = [65];
 /// A partner answers for the other once a client waited this long: design section 1.
 const TAKEOVER_AFTER_MS: u32 = 500;
 
@@ -29,7 +35,13 @@ pub fn fill_defaults(wire: &mut v1::Network) {
     set(&mut timing.rho_ppm, standard.rho_ppm);
     set(&mut timing.flight_ms, standard.flight_ms);
     set(&mut timing.send_ms, standard.send_ms);
+    set(&mut wire.answer_octets, ANSWER_OCTETS);
+    if wire.relay_supplied.is_empty() {
+        wire.relay_supplied = RELAY_SUPPLIED.to_vec();
+    }
     for pool in &mut wire.pools {
+        let link = wire.links.iter().find(|link| link.name == pool.link).and_then(|link| link.lifetimes);
+        inherit_lifetimes(pool, [link, wire.lifetimes]);
         fill_pool(pool);
     }
     if let Some(auto) = &mut wire.auto {
@@ -61,6 +73,7 @@ pub fn check_complete(wire: &v1::Network) -> Result<(), Vec<NetworkError>> {
     missing(Item::Global, "rho_ppm", timing.rho_ppm == 0);
     missing(Item::Global, "flight", timing.flight_ms == 0);
     missing(Item::Global, "send", timing.send_ms == 0);
+    missing(Item::Global, "answer_octets", wire.answer_octets == 0);
     for (i, pool) in wire.pools.iter().enumerate() {
         let item = Item::Pool(i);
         missing(item, "valid_lifetime", pool.valid_lifetime_secs == 0);
@@ -69,6 +82,8 @@ pub fn check_complete(wire: &v1::Network) -> Result<(), Vec<NetworkError>> {
         missing(item, "autonomy", pool.autonomy_ms == 0);
         missing(item, "decline_quarantine", pool.decline_quarantine_secs == 0);
         missing(item, "range_size", pool.range_bits.is_none());
+        missing(item, "allocator", pool.allocator == 0);
+        missing(item, "affinity", pool.affinity_secs.is_none());
     }
     for (i, relationship) in wire.relationships.iter().enumerate() {
         let item = Item::Relationship(i);
@@ -85,16 +100,36 @@ pub fn check_complete(wire: &v1::Network) -> Result<(), Vec<NetworkError>> {
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// Lifetimes that the pool does not say are its link's, then the network's; each bound and each default by itself.
+fn inherit_lifetimes(pool: &mut v1::Pool, from: [Option<v1::Lifetimes>; 2]) {
+    let mut bounds = pool.lifetimes.unwrap_or_default();
+    for above in from.into_iter().flatten() {
+        set(&mut bounds.preferred_min_secs, above.preferred_min_secs);
+        set(&mut bounds.preferred_max_secs, above.preferred_max_secs);
+        set(&mut bounds.valid_min_secs, above.valid_min_secs);
+        set(&mut bounds.valid_max_secs, above.valid_max_secs);
+        set(&mut pool.preferred_lifetime_secs, above.preferred_secs);
+        set(&mut pool.valid_lifetime_secs, above.valid_secs);
+    }
+    pool.lifetimes = (bounds != v1::Lifetimes::default()).then_some(bounds);
+}
+
 fn fill_pool(pool: &mut v1::Pool) {
     let is_prefix = pool.kind == i32::from(v1::IaKind::Pd);
+    let bounds = pool.lifetimes.unwrap_or_default();
+    let within = |secs: u32, min: u32, max: u32| secs.max(min).min(if max == 0 { u32::MAX } else { max });
     if pool.valid_lifetime_secs == 0 {
-        pool.valid_lifetime_secs = VALID_SECS.max(pool.preferred_lifetime_secs);
+        let wanted = VALID_SECS.max(pool.preferred_lifetime_secs);
+        pool.valid_lifetime_secs = within(wanted, bounds.valid_min_secs, bounds.valid_max_secs);
     }
     if pool.preferred_lifetime_secs == 0 {
-        pool.preferred_lifetime_secs = PREFERRED_SECS.min(pool.valid_lifetime_secs / 2).max(1);
+        let wanted = PREFERRED_SECS.min(pool.valid_lifetime_secs / 2).max(1);
+        pool.preferred_lifetime_secs = within(wanted, bounds.preferred_min_secs, bounds.preferred_max_secs);
     }
     set(&mut pool.autonomy_ms, if is_prefix { AUTONOMY_PREFIX_MS } else { AUTONOMY_ADDRESS_MS });
     set(&mut pool.decline_quarantine_secs, DECLINE_QUARANTINE_SECS);
+    set(&mut pool.allocator, v1::Allocator::Hashed.into());
+    pool.affinity_secs.get_or_insert(AFFINITY_SECS);
     if pool.mclt_secs == 0 {
         let plenty = !is_prefix && last_slot(pool).is_some_and(|last| last >= PLENTY_SLOTS - 1);
         pool.mclt_secs = if plenty && pool.valid_lifetime_secs != u32::MAX {

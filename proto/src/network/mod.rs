@@ -7,10 +7,16 @@
 
 pub mod auto;
 mod check;
+mod clients;
 mod defaults;
+mod limits;
+mod options;
 
 pub use check::{Item, NetworkError, stored_pool};
+pub use clients::{Class, ClientField, ClientTest, Host, LinkSelector};
 pub use defaults::{check_complete, fill_defaults};
+pub use limits::Limits;
+pub use options::{OptionValue, Options};
 
 use crate::lifetimes::Timing;
 use crate::pool::Pool;
@@ -30,6 +36,18 @@ pub struct Network {
     pub relationships: Vec<Relationship>,
     /// Options for every link.
     pub options: Options,
+    /// Classes of clients, in the order in which their options and lifetimes count.
+    pub classes: Vec<Class>,
+    /// Clients named one by one.
+    pub hosts: Vec<Host>,
+    /// Sources from which Relay-forwards are accepted; empty: all (SEC-04).
+    pub relays: Vec<Prefix>,
+    /// Codes of options that relays may supply to clients (SV-176), sorted.
+    pub relay_supplied: Vec<u16>,
+    /// Whether IA_TA and unicast are answered as RFC 8415 has it (SV-135).
+    pub legacy: bool,
+    /// Longest IPv6 packet into which options are put, in octets; identifiers, status and leases may need more (SV-113).
+    pub answer_octets: u16,
     /// R4's allowances.
     pub timing: Timing,
     /// Set in a network as written that leaves relationships to the store: its pools of no relationship have number 0
@@ -62,17 +80,18 @@ pub struct Link {
     pub rapid_commit: bool,
     /// Options of this link; they go before the global ones (OP-05).
     pub options: Options,
-    /// Value of option 18 that selects this link (SV-153).
-    pub interface_id: Option<Vec<u8>>,
-}
-
-/// Option values, ready for the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
-    /// Option 23.
-    pub dns_servers: Vec<u128>,
-    /// Option 24: names in uncompressed DNS wire form, one after the other.
-    pub domain_search: Vec<u8>,
+    /// What relays say that selects this link, where no link-address does (SV-153).
+    pub selectors: Vec<LinkSelector>,
+    /// Names of the classes whose members are served here; empty: all clients are.
+    pub classes: Vec<String>,
+    /// Bounds on what its clients may cost.
+    pub limits: Limits,
+    /// Whether clients that accept Reconfigure are given a key (SV-307, SV-401).
+    pub reconfigure: bool,
+    /// Whether a Solicit without Reconfigure Accept is left without an answer (SV-301).
+    pub require_reconfigure_accept: bool,
+    /// Whether clients may register addresses of their own (RFC 9686).
+    pub register_addresses: bool,
 }
 
 /// How buckets are spread over partners.
@@ -114,6 +133,8 @@ pub struct Relationship {
     pub answering: Answering,
     /// Elapsed Time from which on a partner answers for the other, in milliseconds.
     pub takeover_after_ms: u32,
+    /// Value of the Preference option; 0 is not sent (SV-306).
+    pub preference: u8,
 }
 
 impl Relationship {

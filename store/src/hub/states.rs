@@ -270,6 +270,7 @@ mod tests {
             buckets: BucketMode::HotStandby,
             answering: Answering::Buckets,
             takeover_after_ms: 500,
+            preference: 0,
         }
     }
 

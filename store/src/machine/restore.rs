@@ -108,8 +108,8 @@ impl Machine {
     /// longest lifetime and MCLT from now on, and the guard for that span (design section 5).
     fn old_promises_over(&self) -> ClusterTime {
         let over = self.pools.values().map(|state| {
-            let valid = state.pool.valid.span();
-            let t1 = t1_t2(state.pool.preferred).0.span();
+            let valid = state.pool.valid_bounds.1.span();
+            let t1 = t1_t2(state.pool.preferred_bounds.1).0.span();
             if [state.autonomy_max, valid, t1].contains(&Duration::MAX) {
                 return ClusterTime::NEVER;
             }

@@ -4,12 +4,13 @@
 //! there; and the questions about an address that only the configuration answers. Refuses to know leases. Lives for
 //! one message; building it allocates nothing.
 
+use super::options::OptionSet;
 use super::pools::LinkPools;
 use super::relay_data;
 use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain};
 use crate::engine::leases::IaRef;
 use leasehold_proto::lease::LeaseExtra;
-use leasehold_proto::network::{Link, Network, Options, Relationship};
+use leasehold_proto::network::{Link, Network, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
 use smallvec::SmallVec;
@@ -26,6 +27,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,
     pub(super) pools: &'a LinkPools,
+    /// The options of this link.
+    pub(super) options: &'a OptionSet,
     /// No other relationship serves this link, so what this one does not know nobody knows.
     pub(super) sole_server: bool,
     /// The client's DUID; empty only for an Information-request without one.
@@ -61,12 +64,6 @@ impl<'a> Context<'a, '_> {
     pub(super) fn is_own_pool(&self, pool: PoolId) -> bool {
         self.pools.contains(pool)
             || self.network.pool(pool).is_none_or(|pool| pool.relationship == self.relationship.id)
-    }
-
-    /// An option's value: this link's own goes before the global one (OP-05). Empty: there is none.
-    pub(super) fn option<T>(&self, value: impl Fn(&'a Options) -> &'a [T]) -> &'a [T] {
-        let own = value(&self.link.options);
-        if own.is_empty() { value(&self.network.options) } else { own }
     }
 }
 

@@ -459,6 +459,7 @@ impl<S: ReplySink> Desk<'_, S> {
             link: place.topology.link(place.link),
             relationship: place.relationship(),
             pools: place.topology.pools(place.link, place.server),
+            options: place.topology.options(place.link),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),
@@ -468,7 +469,8 @@ impl<S: ReplySink> Desk<'_, S> {
         self.leases.reply_begin();
         let plan = plan(&cx, self.leases)?;
         let out = self.replies.begin();
-        reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
+        let left_out = reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
+        self.counters.options_left_out += left_out;
         let to = reply::reply_to(packet, relay);
         if let Some(rest) = self.leases.reply_rest() {
             if self.exchange.held.hold(out, Terms::new(self.now, to, rest, &plan, cx.duid, cause)) {

@@ -36,7 +36,7 @@ pub(in crate::engine) fn choose(
         // A client with a wider source address is on that address's link (RFC 9915 §13.1); what fits no link was
         // still received by link-scoped multicast, so from a neighbour.
         None => topology.link_of_address(packet.source.to_bits()).or(received_on),
-        Some(chain) => choose_relayed(topology, chain, received_on),
+        Some(chain) => choose_relayed(topology, packet, chain, received_on),
     }
 }
 
@@ -44,18 +44,24 @@ pub(in crate::engine) fn choose(
 /// on the link of the interface that heard them.
 fn choose_relayed(
     topology: &Topology,
+    packet: &Packet<'_>,
     chain: &RelayChain<'_>,
     received_on: Option<LinkAt>,
 ) -> Option<LinkAt> {
-    for level in chain.levels().iter().rev() {
+    let levels = chain.levels();
+    for (at, level) in levels.iter().enumerate().rev() {
         let address = level.header.link_address;
-        if !address.is_unspecified() && !address.is_unicast_link_local() {
-            return topology.link_of_address(address.to_bits());
+        let is_global = !address.is_unspecified() && !address.is_unicast_link_local();
+        if is_global && let Some(link) = topology.link_of_address(address.to_bits()) {
+            return Some(link);
         }
-        // Where the address cannot tell, a configured Interface-Id may (SV-153).
-        let by_interface_id = level.interface_id.and_then(|id| topology.link_of_interface_id(id));
-        if by_interface_id.is_some() || !address.is_unspecified() {
-            return by_interface_id;
+        // Where the address cannot tell, what the relay says besides may, by configuration (SV-153). It was heard by the
+        // relay around it, or here.
+        let heard_by = at.checked_sub(1).and_then(|outer| levels.get(outer));
+        let relay = heard_by.map_or(packet.source, |outer| outer.header.peer_address);
+        let selected = topology.link_selected(level, relay.to_bits());
+        if selected.is_some() || !address.is_unspecified() {
+            return selected;
         }
     }
     received_on

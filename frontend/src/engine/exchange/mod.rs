@@ -19,6 +19,7 @@ mod heard;
 mod held;
 mod information_request;
 mod link;
+mod options;
 mod parked;
 mod plan;
 mod pools;

@@ -6,7 +6,9 @@
 //! valid for this index only. Look-ups allocate nothing.
 
 use super::answer::BucketKey;
-use leasehold_proto::network::{Link, Network, Relationship};
+use super::options::OptionSet;
+use crate::codec::RelayLevel;
+use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix};
 use smallvec::SmallVec;
@@ -46,6 +48,8 @@ pub(in crate::engine) struct Topology {
     /// Relationships in which this frontend is a partner.
     mine: Vec<RelationshipAt>,
     bucket_keys: Vec<BucketKey>,
+    /// By link: its options, the global ones included.
+    options: Vec<OptionSet>,
     no_pools: LinkPools,
 }
 
@@ -80,7 +84,9 @@ impl Topology {
             .collect();
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
-        Self { network, links, prefixes, mine, bucket_keys, no_pools: LinkPools::default() }
+        let global = OptionSet::of(&network.options);
+        let options = network.links.iter().map(|link| global.under(&link.options)).collect();
+        Self { network, links, prefixes, mine, bucket_keys, options, no_pools: LinkPools::default() }
     }
 
     /// The configuration that is indexed.
@@ -91,6 +97,11 @@ impl Topology {
     /// A link by its position.
     pub(in crate::engine) fn link(&self, at: LinkAt) -> &Link {
         &self.network.links[at.0]
+    }
+
+    /// The options of a link, those of the whole network included.
+    pub(in crate::engine) fn options(&self, at: LinkAt) -> &OptionSet {
+        &self.options[at.0]
     }
 
     /// A relationship by its position.
@@ -115,13 +126,20 @@ impl Topology {
         prefix.contains(Prefix::address(bits)).then_some(*link)
     }
 
-    /// The link that this Interface-Id selects by configuration (SV-153).
-    pub(in crate::engine) fn link_of_interface_id(&self, interface_id: &[u8]) -> Option<LinkAt> {
-        self.network
-            .links
-            .iter()
-            .position(|link| link.interface_id.as_deref() == Some(interface_id))
-            .map(LinkAt)
+    /// The link that a relay level selects by configuration; `relay`: the address by which it was heard (SV-153).
+    pub(in crate::engine) fn link_selected(&self, level: &RelayLevel<'_>, relay: u128) -> Option<LinkAt> {
+        let is_said = |wanted: &Option<Vec<u8>>, said: Option<&[u8]>| match wanted {
+            Some(wanted) => said == Some(wanted.as_slice()),
+            None => true,
+        };
+        let fits = |selector: &LinkSelector| {
+            selector.relay.is_none_or(|wanted| wanted == relay)
+                && is_said(&selector.relay_id, level.relay_id)
+                && is_said(&selector.interface_id, level.interface_id)
+                && is_said(&selector.remote_id, level.remote_id)
+                && is_said(&selector.subscriber_id, level.subscriber_id)
+        };
+        self.network.links.iter().position(|link| link.selectors.iter().any(fits)).map(LinkAt)
     }
 
     /// The relationship with this server DUID in which this frontend is a partner (SV-133).

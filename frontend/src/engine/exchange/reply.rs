@@ -6,26 +6,34 @@
 //! Source: RFC 9915 §18.3.9 to §18.3.11.
 
 use super::context::Context;
+use super::options::chosen;
 use super::plan::{IaAnswer, Plan, Status};
 use crate::codec::wire::{CLIENT_PORT, opt};
 use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
 use crate::engine::{Packet, ReplyTo};
-use std::net::Ipv6Addr;
 
-/// Longest UDP payload sent, relay levels included: 1500 octets, which every node can reassemble, less the IPv6 and
-/// UDP headers (SV-113).
-pub(super) const PAYLOAD_LEN_MAX: usize = 1500 - 40 - 8;
+/// Octets of the IPv6 and UDP headers.
+const HEADERS_LEN: usize = 40 + 8;
+/// Longest UDP payload sent, relay levels included: 1500 octets, which every node can reassemble, less the headers
+/// (SV-113).
+pub(super) const PAYLOAD_LEN_MAX: usize = 1500 - HEADERS_LEN;
+/// Octets of code and length before an option's data.
+const OPTION_HEADER_LEN: usize = 4;
 
-/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in.
+/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in. How many options were
+/// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
-pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
     let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
+    let mut left_out = 0;
     match cx.relay {
-        None => write_message(plan, cx, &mut writer)?,
-        Some(chain) => encode_relay_reply(chain, &mut writer, |inner| write_message(plan, cx, inner))?,
+        None => write_message(plan, cx, &mut writer, &mut left_out)?,
+        Some(chain) => {
+            encode_relay_reply(chain, &mut writer, |inner| write_message(plan, cx, inner, &mut left_out))?;
+        }
     }
-    writer.finish().map(|_| ())
+    writer.finish().map(|_| left_out)
 }
 
 /// Where the answer to a packet goes (SV-102, SV-103).
@@ -38,7 +46,12 @@ pub(super) fn reply_to(packet: &Packet<'_>, relay: Option<&RelayChain<'_>>) -> R
     }
 }
 
-fn write_message(plan: &Plan, cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn write_message(
+    plan: &Plan,
+    cx: &Context<'_, '_>,
+    out: &mut Writer<'_>,
+    left_out: &mut u64,
+) -> Result<(), EncodeError> {
     out.message(plan.message_type, cx.message.transaction_id)?;
     if let Some(client_id) = cx.message.client_id {
         out.option(opt::CLIENT_ID, client_id)?;
@@ -54,7 +67,7 @@ fn write_message(plan: &Plan, cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Res
     for ia in &plan.ias {
         write_ia(ia, timers, out)?;
     }
-    write_requested(cx, out)
+    write_options(cx, out, left_out)
 }
 
 fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -74,23 +87,16 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
     out.end_option()
 }
 
-/// Options that the client asked for and that have a value (SV-202), most important first. What it may not ask for
-/// has no branch here (SV-203).
-fn write_requested(cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Result<(), EncodeError> {
-    let requested = &cx.message.oro;
-    let dns_servers = cx.option(|options| options.dns_servers.as_slice());
-    if requested.contains(opt::DNS_SERVERS) && !dns_servers.is_empty() {
-        out.try_fit(|out| {
-            out.begin_option(opt::DNS_SERVERS)?;
-            for server in dns_servers {
-                out.raw(&Ipv6Addr::from_bits(*server).octets())?;
-            }
-            out.end_option()
-        })?;
-    }
-    let domain_search = cx.option(|options| options.domain_search.as_slice());
-    if requested.contains(opt::DOMAIN_LIST) && !domain_search.is_empty() {
-        out.try_fit(|out| out.option(opt::DOMAIN_LIST, domain_search))?;
+/// Options that the client asked for and that have a value, and those that are forced (SV-202), most important first.
+/// What would make the answer longer than is wanted is left out (SV-113).
+fn write_options(cx: &Context<'_, '_>, out: &mut Writer<'_>, left_out: &mut u64) -> Result<(), EncodeError> {
+    let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
+    for (code, data) in chosen(&[cx.options], cx.message.oro) {
+        if out.len() + OPTION_HEADER_LEN + data.len() <= limit {
+            out.option(code, data)?;
+        } else {
+            *left_out += 1;
+        }
     }
     Ok(())
 }

@@ -66,6 +66,13 @@ pub(super) fn pool(
     }
 }
 
+/// Options that are sent when asked for.
+pub(super) fn options(values: &[(u32, &[u8])]) -> Option<v1::DhcpOptions> {
+    let option =
+        |(code, data): &(u32, &[u8])| v1::DhcpOption { code: *code, data: data.to_vec(), forced: false };
+    Some(v1::DhcpOptions { options: values.iter().map(option).collect() })
+}
+
 /// Links `lan` and `wan`; relationship `r1` of `fe-a` and `fe-b` with one pool of each kind on `lan`.
 pub(super) fn network() -> v1::Network {
     let on_link = |text: &str| {
@@ -83,11 +90,11 @@ pub(super) fn network() -> v1::Network {
             v1::Link {
                 name: "wan".into(),
                 prefixes: vec![on_link("2001:db8:2::/64")],
-                interface_id: b"port-7".to_vec(),
-                options: Some(v1::DhcpOptions {
-                    dns_servers: vec![octets("2001:db8::99")],
-                    domain_search: vec![],
-                }),
+                selectors: vec![v1::LinkSelector {
+                    interface_id: b"port-7".to_vec(),
+                    ..v1::LinkSelector::default()
+                }],
+                options: options(&[(23, &ip("2001:db8::99").octets())]),
                 ..v1::Link::default()
             },
         ],
@@ -103,10 +110,10 @@ pub(super) fn network() -> v1::Network {
             pools: vec!["a1".into(), "p1".into()],
             ..v1::Relationship::default()
         }],
-        options: Some(v1::DhcpOptions {
-            dns_servers: vec![octets("2001:db8::53"), octets("2001:db8::54")],
-            domain_search: vec!["example.com".into()],
-        }),
+        options: options(&[
+            (23, &[ip("2001:db8::53").octets(), ip("2001:db8::54").octets()].concat()),
+            (24, b"\x07example\x03com\0"),
+        ]),
         ..v1::Network::default()
     }
 }

@@ -1,6 +1,6 @@
 //! What all answers share: SV-102, SV-113, SV-201 to SV-206.
 
-use super::lab::{SERVER_DUID, checked, ip, network};
+use super::lab::{SERVER_DUID, ip, network};
 use super::message::DUID;
 use super::{Lab, Msg, relayed};
 use crate::codec::Discard;
@@ -59,10 +59,16 @@ fn sv_206_no_needless_success_inside_ias() {
 #[test]
 fn sv_113_the_search_list_goes_first_when_an_answer_would_become_too_long() {
     let mut wire = network();
+    let names: Vec<u8> = (0..35)
+        .flat_map(|n| {
+            leasehold_proto::options::encode_name(&format!("a-rather-long-name-{n}.example.com")).unwrap()
+        })
+        .collect();
+    assert!(names.len() > 1200);
     let options = wire.options.as_mut().expect("the script has some");
-    options.domain_search = (0..35).map(|n| format!("a-rather-long-name-{n}.example.com")).collect();
-    let mut lab = Lab::with("fe-a", wire.clone());
-    assert!(checked(wire).options.domain_search.len() > 1200);
+    options.options[1].data = names;
+    wire.answer_octets = 1500;
+    let mut lab = Lab::with("fe-a", wire);
     let message = Msg::solicit().na(1, &[]).oro(&[opt::DNS_SERVERS, opt::DOMAIN_LIST]);
     let direct = lab.send(message.clone()).expect("an answer");
     assert!(direct.option(opt::DOMAIN_LIST).is_some() && direct.len <= 1452);

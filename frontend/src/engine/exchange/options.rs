@@ -1,0 +1,134 @@
+//! Which options an answer carries, and in which order: values of several places, by precedence (OP-05).
+//!
+//! Owns the merging of a place's options with those of lower precedence, done once for a configuration, and the choice
+//! among them for one message: what the client asked for and may ask for (SV-202, SV-203), and what is forced. Refuses to
+//! know what values mean and whether they fit into the answer: `reply` writes them. Walking allocates nothing.
+
+use crate::codec::Oro;
+use crate::codec::wire::opt;
+use leasehold_proto::network::{OptionValue, Options};
+use leasehold_proto::options::is_requestable;
+
+/// Options without which a client is worse off than without any other, most important first: they are written first, and
+/// so are left out last where an answer would become too long (SV-113). All others follow in the order of the file.
+const IMPORTANT: [u16; 9] = [
+    opt::SOL_MAX_RT,
+    opt::INF_MAX_RT,
+    opt::INFO_REFRESH_TIME,
+    opt::DNS_SERVERS,
+    opt::AFTR_NAME,
+    opt::S46_CONT_MAPE,
+    opt::S46_CONT_MAPT,
+    opt::S46_CONT_LW,
+    opt::DOMAIN_LIST,
+];
+
+/// One instance, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    key: (u16, u32),
+    data: Vec<u8>,
+    forced: bool,
+    requestable: bool,
+}
+
+impl Entry {
+    fn new(value: &OptionValue) -> Self {
+        Self {
+            key: value.key(),
+            data: value.data.clone(),
+            forced: value.forced,
+            requestable: is_requestable(value.code),
+        }
+    }
+}
+
+/// The options of one place, those of lower precedence included where they are not replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct OptionSet(Vec<Entry>);
+
+impl OptionSet {
+    /// The options of one place alone.
+    pub(super) fn of(options: &Options) -> Self {
+        Self::default().under(options)
+    }
+
+    /// These options under those of a place of higher precedence: a code replaces all instances of it, of Vendor Opts
+    /// those of the same enterprise (OP-02). What is forced below stays so.
+    pub(super) fn under(&self, above: &Options) -> Self {
+        let mut entries: Vec<Entry> = above.iter().map(Entry::new).collect();
+        for entry in &mut entries {
+            entry.forced |= self.forces(entry.key);
+        }
+        let replaced = |key: (u16, u32)| above.iter().any(|value| value.key() == key);
+        entries.extend(self.0.iter().filter(|entry| !replaced(entry.key)).cloned());
+        let rank = |code: u16| IMPORTANT.iter().position(|c| *c == code).unwrap_or(IMPORTANT.len());
+        entries.sort_by_key(|entry| rank(entry.key.0));
+        Self(entries)
+    }
+
+    fn forces(&self, key: (u16, u32)) -> bool {
+        self.0.iter().any(|entry| entry.key == key && entry.forced)
+    }
+
+    fn has(&self, key: (u16, u32)) -> bool {
+        self.0.iter().any(|entry| entry.key == key)
+    }
+}
+
+/// The sets that speak for one client, highest precedence first; the last is that of its pool or link.
+pub(super) fn chosen<'s>(sets: &'s [&'s OptionSet], oro: Oro<'s>) -> impl Iterator<Item = (u16, &'s [u8])> {
+    sets.iter().enumerate().flat_map(move |(at, set)| {
+        set.0.iter().filter_map(move |entry| {
+            let code = entry.key.0;
+            let wanted = entry.forced
+                || (entry.requestable && oro.contains(code))
+                || sets[at + 1..].iter().any(|below| below.forces(entry.key));
+            let is_replaced = || sets[..at].iter().any(|above| above.has(entry.key));
+            (wanted && !is_replaced()).then_some((code, entry.data.as_slice()))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(code: u16, data: &[u8], forced: bool) -> OptionValue {
+        OptionValue { code, data: data.to_vec(), forced }
+    }
+
+    fn sent(sets: &[&OptionSet], codes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+        chosen(sets, Oro::from_data(codes).expect("even")).map(|(code, data)| (code, data.to_vec())).collect()
+    }
+
+    #[test]
+    fn op_05_a_place_of_higher_precedence_replaces_all_instances_of_a_code() {
+        let global =
+            OptionSet::of(&vec![value(23, b"g", false), value(56, b"a", false), value(56, b"b", false)]);
+        let link = global.under(&vec![value(56, b"l", false)]);
+        assert_eq!(sent(&[&link], &[0, 23, 0, 56]), [(23, b"g".to_vec()), (56, b"l".to_vec())]);
+        let class = OptionSet::of(&vec![value(23, b"c", false)]);
+        assert_eq!(sent(&[&class, &link], &[0, 23, 0, 56]), [(23, b"c".to_vec()), (56, b"l".to_vec())]);
+    }
+
+    #[test]
+    fn sv_202_sv_203_what_is_asked_for_and_what_is_forced() {
+        let set = OptionSet::of(&vec![value(23, b"x", false), value(61, b"y", false), value(24, b"z", true)]);
+        assert_eq!(sent(&[&set], &[]), [(24, b"z".to_vec())]);
+        assert_eq!(sent(&[&set], &[0, 61, 0, 23]), [(23, b"x".to_vec()), (24, b"z".to_vec())]);
+        let above = set.under(&vec![value(24, b"l", false)]);
+        assert_eq!(sent(&[&above], &[]), [(24, b"l".to_vec())], "forced below stays forced");
+        let class = OptionSet::of(&vec![value(24, b"c", false)]);
+        assert_eq!(sent(&[&class, &set], &[]), [(24, b"c".to_vec())]);
+    }
+
+    #[test]
+    fn op_02_vendor_options_are_replaced_by_enterprise() {
+        let low =
+            OptionSet::of(&vec![value(17, &[0, 0, 0, 1, 9], false), value(17, &[0, 0, 0, 2, 9], false)]);
+        let high = low.under(&vec![value(17, &[0, 0, 0, 1, 7], false)]);
+        let data: Vec<_> = sent(&[&high], &[0, 17]).into_iter().map(|(_, data)| data[3..].to_vec()).collect();
+        assert_eq!(data, [[1, 7], [2, 9]]);
+    }
+}

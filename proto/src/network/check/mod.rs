@@ -1,0 +1,149 @@
+//! The rules that a network configuration must keep, each with the item and field that breaks it.
+
+mod clients;
+mod links;
+mod options;
+mod pools;
+mod relationships;
+
+pub use pools::stored_pool;
+
+use super::Network;
+use crate::convert;
+use crate::lifetimes::Timing;
+use crate::v1;
+use crate::words::FrontendId;
+use std::collections::BTreeSet;
+
+/// What an error is about: the n-th of its kind, from 0, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// The file as a whole, or a global setting.
+    Global,
+    /// A link.
+    Link(usize),
+    /// A pool.
+    Pool(usize),
+    /// A relationship.
+    Relationship(usize),
+    /// A class.
+    Class(usize),
+    /// A host.
+    Host(usize),
+    /// What is left to the store.
+    Auto,
+}
+
+/// One inconsistency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{item:?}, `{field}`: {message}")]
+pub struct NetworkError {
+    /// About what.
+    pub item: Item,
+    /// Which field, as it is called in the file.
+    pub field: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+struct Checker {
+    errors: Vec<NetworkError>,
+}
+
+impl Checker {
+    fn fail(&mut self, item: Item, field: &'static str, message: impl Into<String>) {
+        self.errors.push(NetworkError { item, field, message: message.into() });
+    }
+}
+
+/// How long an answer may be as an IPv6 packet, options included (SV-113).
+const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
+
+pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
+    let mut c = Checker { errors: Vec::new() };
+    let classes = clients::check_classes(&mut c, wire);
+    let hosts = clients::check_hosts(&mut c, wire);
+    let links = links::check_links(&mut c, wire);
+    let (relationships, owner) = relationships::check_relationships(&mut c, wire);
+    let auto = super::auto::check(wire, &mut |error| c.errors.push(error));
+    let pools = pools::check_pools(&mut c, wire, &links, &owner);
+    pools::check_overlaps(&mut c, &links, &pools);
+    let options = options::options(&mut c, Item::Global, wire.options.as_ref());
+    let relays = relays(&mut c, wire);
+    let mut relay_supplied: Vec<u16> =
+        wire.relay_supplied.iter().filter_map(|code| u16::try_from(*code).ok()).collect();
+    relay_supplied.sort_unstable();
+    if relay_supplied.len() < wire.relay_supplied.len() {
+        c.fail(Item::Global, "relay_supplied", "an option code is below 65536");
+    }
+    let answer_octets = u16::try_from(wire.answer_octets).unwrap_or(u16::MAX);
+    if !ANSWER_OCTETS.contains(&answer_octets) {
+        let message =
+            "is from 1280, which every link carries, to 1500, which every node can reassemble (SV-113)";
+        c.fail(Item::Global, "answer_octets", message);
+    }
+    let timing = wire.timing.map_or_else(Timing::default, |t| Timing {
+        rho_ppm: t.rho_ppm,
+        flight_ms: t.flight_ms,
+        send_ms: t.send_ms,
+    });
+    for (i, pool) in pools.iter().filter(|(_, pool)| pool.commit_wait_ms > 0) {
+        if pool.commit_wait_ms >= timing.send_ms {
+            let message = format!(
+                "must be below `send`, {} ms: a Reply held longer than that is not sent any more (R4)",
+                timing.send_ms
+            );
+            c.fail(Item::Pool(*i), "commit_wait", message);
+        }
+    }
+    if timing.rho_ppm > 100_000 {
+        c.fail(Item::Global, "rho_ppm", "a clock that is off by more than 10 % cannot be worked with");
+    }
+    if c.errors.is_empty() {
+        let pools = pools.into_iter().map(|(_, p)| p).collect();
+        Ok(Network {
+            version: wire.version,
+            links,
+            pools,
+            relationships,
+            options,
+            classes,
+            hosts,
+            relays,
+            relay_supplied,
+            legacy: wire.legacy,
+            answer_octets,
+            timing,
+            auto,
+            wire: wire.clone(),
+        })
+    } else {
+        Err(c.errors)
+    }
+}
+
+/// The number of an item: as stored, or its place counted from 1 when it has none yet.
+fn number(id: u32, place: usize) -> u32 {
+    if id != 0 { id } else { u32::try_from(place + 1).unwrap_or(u32::MAX) }
+}
+
+/// SEC-04: from whom Relay-forwards are accepted.
+fn relays(c: &mut Checker, wire: &v1::Network) -> Vec<crate::words::Prefix> {
+    let mut relays = Vec::new();
+    for raw in &wire.relays {
+        match convert::prefix(raw) {
+            Ok(prefix) => relays.push(prefix),
+            Err(error) => c.fail(Item::Global, "relays", error.to_string()),
+        }
+    }
+    relays
+}
+
+fn check_name(c: &mut Checker, item: Item, name: &str, seen: &mut BTreeSet<String>) {
+    if FrontendId::new(name).is_err() {
+        c.fail(item, "name", crate::words::InvalidName(name.to_owned()).to_string());
+    }
+    if !seen.insert(name.to_owned()) {
+        c.fail(item, "name", format!("`{name}` is used twice: names are unique"));
+    }
+}
