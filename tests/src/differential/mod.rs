@@ -56,7 +56,8 @@ impl Server {
         Self::new(lab, processes).context("Kea")
     }
 
-    /// Waits for the first answer and takes the leases of the link that is to be full.
+    /// Waits for the first answer, takes the leases of the link that is to be full, and waits until the server knows that
+    /// it is.
     fn new(lab: &Lab, processes: Vec<Proc>) -> Result<Self> {
         let wire = Wire::open(lab)?;
         let server_id = wire.server_id(PATIENCE)?;
@@ -65,6 +66,14 @@ impl Server {
             talk.behind("2001:db8:4::1");
             let heard = talk.hold(talk.request().na(1, &[]).pd(1, &[]));
             Ok(heard.is_ok_and(|heard| heard.na(1).is_ok() && heard.pd(1).is_ok()).then_some(()))
+        })?;
+        // Each time another client, since servers bound the messages of one.
+        let mut others = 2..=u8::MAX;
+        wait_until("the server to know that the link is full", PATIENCE, || {
+            let mut talk = Talk::new(&wire, &server_id, 0);
+            talk.be(others.next().context("the link is never full")?);
+            talk.behind("2001:db8:4::1");
+            Ok(talk.hold(talk.solicit().na(1, &[]).pd(1, &[])).is_ok().then_some(()))
         })?;
         Ok(Self { wire, server_id, processes })
     }

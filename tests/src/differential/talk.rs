@@ -94,7 +94,10 @@ impl Wire {
         let asked = self.probe();
         self.client.set_read_timeout(Some(Duration::from_millis(200)))?;
         let found = wait_until("the server's first answer", patience, || {
-            self.client.send_to(asked.bytes(), self.multicast)?;
+            // The kernel makes the client's link-local address a moment after its link is up.
+            if self.client.send_to(asked.bytes(), self.multicast).is_err() {
+                return Ok(None);
+            }
             match receive(&self.client) {
                 Ok(answer) => Ok(Answer::read(&answer)?.server_id().map(<[u8]>::to_vec)),
                 Err(_) => Ok(None),
@@ -148,9 +151,11 @@ impl Wire {
         Ok(found)
     }
 
+    /// An Information-request, each by a client of its own: servers bound the messages of one.
     fn probe(&self) -> Message {
         self.probes.set(self.probes.get() + 1);
-        Message::new(kind::INFORMATION_REQUEST, self.probes.get())
+        let client_id = [&[0, 4][..], b"probe", &self.probes.get().to_be_bytes()].concat();
+        Message::new(kind::INFORMATION_REQUEST, self.probes.get()).option(code::CLIENT_ID, client_id)
     }
 }
 

@@ -62,12 +62,6 @@ pub const TABLE: &[Entry] = &[
         &["Release, then Request naming the address"],
     ),
     mend(
-        "Relay-supplied options are not passed on",
-        "RFC 6422 §6; SV-176",
-        "Options of the allow list (65 by default) are to reach the client, the innermost relay's first.",
-        &["Relay-supplied ERP domain, asked for", "Relay-supplied ERP domains at two levels"],
-    ),
-    mend(
         "Names are not answered",
         "RFC 4704 §6; DN-02 to DN-04",
         "The client sent option 39 and asked for it. It comes with the work on DNS names, which is not done.",
@@ -82,8 +76,7 @@ pub const TABLE: &[Entry] = &[
     ours(
         "A relay's option that the client did not ask for stays out",
         "SV-202",
-        "Kea sends what the relay supplied whether it was asked for or not. Ours does not send it yet in \
-         either case.",
+        "Kea sends what the relay supplied whether it was asked for or not.",
         &["Relay-supplied ERP domain, not asked for"],
     ),
     ours(
@@ -265,12 +258,12 @@ pub const TABLE: &[Entry] = &[
     )
     .told_by("1: NoBinding"),
     ours(
-        "Options on request in every Reply",
-        "RFC 9915 §18.3; SV-202",
-        "Replies to Release and Decline too hold what is asked for. Kea leaves it out of these two.",
-        &["Release of an address and a prefix, with options", "Decline with options asked for"],
-    )
-    .told_by("ours: DNS servers"),
+        "No options in the Reply to a Confirm",
+        "RFC 9915 §18.3.3, §21.7",
+        "An Option Request belongs into Solicit, Request, Renew, Rebind and Information-request, and the Reply to a \
+         Confirm holds a status. Kea sends options with it, as it does not with those to Release and Decline.",
+        &["Confirm with options asked for"],
+    ),
     ours(
         "Bindings are of a link",
         "RFC 8987 §4.1; SV-107",
@@ -332,6 +325,7 @@ pub const TABLE: &[Entry] = &[
             "IA_NA with an odd octet inside",
             "IAADDR with garbage after it",
             "A cut option behind the Relay Message",
+            "Relay-supplied options that are cut",
         ],
     ),
     ours(
