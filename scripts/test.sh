@@ -16,13 +16,14 @@ rm -rf "${logs:?}"/* "$logs"/.[a-z]*
 
 # The tests of each kind, by their file's name, and those that run only when asked for.
 declare -A tests=(
-    [interop]=interop [clients]=clients [process]="process budget scale demo" [service]=service [failures]=failures
+    [interop]=interop [clients]=clients [differential]=differential [process]="process budget scale demo" [service]=service
+    [failures]=failures
     [sabotage]=sabotage [simulation]=simulation [model]=model [failover]=failover [contract]=contract
     [asked]="soak latency"
 )
 # With the service's tests, which take long to compile and do not need the program, the first lane would start later.
-waiting=(interop clients process service failures)
-early=(interop clients process failures)
+waiting=(interop clients differential process service failures)
+early=(interop clients differential process failures)
 computing=(sabotage simulation model failover contract)
 # The rules can be switched off only in a build of its own, never in the program: Cargo.toml of leasehold-tests says why.
 # All members are named though few are compiled, so that dependencies have the features that they have everywhere.

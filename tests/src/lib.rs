@@ -5,7 +5,8 @@
 //! privately. [`interop`]: Leasehold's own processes among them. [`failures`]: what befalls them, judged at the wire.
 //! [`clients`]: every client program through every case that it can, judged there too. [`table`]: what both found.
 //! [`pair`]: a store node and frontends under one clock, for scenarios told step by step. [`model`]: the rules in a small
-//! world, explored exhaustively. The tests themselves are in `tests/tests`, a file a kind.
+//! world, explored exhaustively. [`differential`]: the same messages to Kea, and what it answers otherwise. The tests
+//! themselves are in `tests/tests`, a file a kind.
 
 #[cfg(feature = "processes")]
 pub mod clients;
@@ -13,6 +14,8 @@ pub mod clients;
 pub mod cluster;
 #[cfg(feature = "processes")]
 pub mod debian;
+#[cfg(feature = "processes")]
+pub mod differential;
 #[cfg(feature = "processes")]
 pub mod failures;
 #[cfg(feature = "processes")]
