@@ -13,6 +13,7 @@ mod look_up;
 mod message;
 mod properties;
 mod rebind;
+mod reconfigure;
 mod relays;
 mod release_decline;
 mod renew;
