@@ -261,6 +261,7 @@ impl EngineHandler {
         self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
+        self.reporter.tell_left_out(engine);
         let budget = engine.survival_budget(now);
         self.survival_log.tell(&budget);
         self.parts.budget.send_replace(Some(Arc::new(budget)));

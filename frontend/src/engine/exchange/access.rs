@@ -31,10 +31,18 @@ pub(super) fn check_relay(
     if is_listed && !for_clients_alone { Ok(()) } else { Err(Discard::RelayNotAllowed) }
 }
 
-/// Whether a client of these classes is served on a link.
-pub(super) fn check_classes(network: &Network, link: &Link, classes: &Classes) -> Result<(), Discard> {
+/// Whether a client of these classes, that says this, is served on a link.
+pub(super) fn check_client(
+    network: &Network,
+    link: &Link,
+    classes: &Classes,
+    message: &ClientMessage<'_>,
+) -> Result<(), Discard> {
     let is_dropped = classes.iter().any(|at| network.classes[*at].drop);
-    if is_dropped || !is_of_one(network, classes, &link.classes) {
+    let lacks_accept = link.require_reconfigure_accept
+        && message.kind == MessageKind::Solicit
+        && !message.reconfigure_accept;
+    if is_dropped || lacks_accept || !is_of_one(network, classes, &link.classes) {
         return Err(Discard::ClientNotAllowed);
     }
     Ok(())

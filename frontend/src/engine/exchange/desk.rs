@@ -279,6 +279,8 @@ impl<S: ReplySink> Desk<'_, S> {
         let (message, relay) = (decoded.message(), decoded.relay());
         if relay.is_some() {
             access::check_relay(topology.network(), &self.exchange.interfaces, packet)?;
+            // Only now does it count as a relay that is heard: the partner judges by it who answers.
+            self.counters.relayed += u64::from(occasion == Occasion::Arrived);
         }
         let no_link = match message.kind {
             MessageKind::Confirm => Discard::UnknownLinkConfirm,
@@ -290,7 +292,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let speaker = Speaker::new(message, relay, packet);
         let classes = classes_of(topology.network(), Sender { message, relay, packet });
-        access::check_classes(topology.network(), topology.link(link), &classes)?;
+        access::check_client(topology.network(), topology.link(link), &classes, message)?;
         if occasion == Occasion::Arrived {
             let (link, exchange) = (topology.link(link), &mut *self.exchange);
             let sender = (message, relay, packet);

@@ -18,9 +18,6 @@ const NEIGHBOURS_TRIED: u128 = 8;
 
 /// Plans the answer to a Solicit.
 pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
-    if cx.link.require_reconfigure_accept && !cx.message.reconfigure_accept {
-        return Err(Discard::ClientNotAllowed);
-    }
     if cx.message.rapid_commit && cx.link.rapid_commit {
         let mut plan = request::answer(cx, leases)?;
         plan.rapid_commit = true;

@@ -44,6 +44,7 @@ fn sec_05_a_relay_forward_by_an_interface_for_clients_alone_is_forged() {
     let message = relayed("2001:db8:1::1", &[], Msg::solicit().na(1, &[]));
     assert!(lab.send_on(1, "fe80::66", 547, MULTICAST, &message).is_none());
     assert_eq!(lab.discarded(Discard::RelayNotAllowed), 1);
+    assert_eq!(lab.engine.counters().relayed, 0, "nor does it count as a relay that is heard");
     for by in [2, 3] {
         assert!(lab.send_on(by, "fe80::66", 547, MULTICAST, &message).is_some(), "{by}");
     }
@@ -120,6 +121,17 @@ fn sec_10_sv_301_clients_that_policy_shuts_out_get_no_answer_to_any_message() {
         assert_eq!(lab.discarded(Discard::ClientNotAllowed), count);
         assert!(lab.send(Msg::bare(msg::SOLICIT).client(OTHER_DUID).na(1, &[])).is_some());
     }
+}
+
+#[test]
+fn sv_301_a_solicit_without_reconfigure_accept_where_policy_demands_it_gets_no_answer() {
+    let mut wire = network();
+    wire.links[0].require_reconfigure_accept = true;
+    let mut lab = Lab::with("fe-a", wire);
+    assert!(lab.send(Msg::solicit().na(1, &[])).is_none());
+    assert_eq!(lab.discarded(Discard::ClientNotAllowed), 1);
+    assert!(lab.send(Msg::solicit().na(1, &[]).opt(opt::RECONF_ACCEPT, &[])).is_some());
+    assert!(lab.send(Msg::request().na(1, &[])).is_some(), "it is a matter of Solicits alone");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::lab::{Sink, network};
 use super::{Lab, Msg, relayed};
-use crate::codec::Discard;
 use crate::codec::reply::unwrap_relay_reply;
 use crate::codec::wire::{msg, opt};
 use crate::engine::ReplyTo;
@@ -189,20 +188,6 @@ fn sv_307_a_link_without_reconfigure_or_a_cluster_without_a_secret_gives_none() 
             assert!(answer.option(opt::RECONF_ACCEPT).is_none() && answer.option(opt::AUTH).is_none());
         }
     }
-}
-
-#[test]
-fn sv_301_a_link_may_demand_that_a_solicit_accepts_reconfigure() {
-    let mut wire = willing();
-    wire.links[0].require_reconfigure_accept = true;
-    wire.links[0].rapid_commit = true;
-    let mut lab = lab_of("fe-a", wire);
-    for solicit in [Msg::solicit().na(1, &[]), Msg::solicit().rapid_commit().na(1, &[])] {
-        assert!(lab.send(solicit.clone()).is_none());
-        lab.send(accepting(solicit)).expect("an answer");
-    }
-    assert_eq!(lab.discarded(Discard::ClientNotAllowed), 2);
-    assert!(lab.send(Msg::request().na(1, &[])).is_some(), "of a Solicit alone");
 }
 
 #[test]
