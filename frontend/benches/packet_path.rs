@@ -109,6 +109,8 @@ fn engine() -> Engine {
         network: Some(network()),
         supersedes: Epoch::NONE,
         draining: false,
+        reconfigure_secret: None,
+        reconfigure_orders: 0,
     };
     engine.apply(NOW, FromStore::Welcome(welcome), &mut sink);
     let load = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(10)) };

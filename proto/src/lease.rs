@@ -73,21 +73,23 @@ impl LeaseState {
 /// What few leases have: kept apart so that a plain lease stays small, and shared between records and updates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LeaseExtra {
-    /// How the client was last reached through relays (LQ-07).
+    /// How the client was last reached, if through relays (LQ-07) or if it accepts Reconfigure (SV-406).
     pub relay: Option<RelayData>,
-    /// The client's reconfigure key (SV-402). Never logged (SEC-07).
-    pub reconfigure_key: Option<[u8; 16]>,
+    /// The client accepted Reconfigure and was given its key (SV-401), which is derived when it is needed and never kept.
+    pub reconfigure: bool,
     /// FQDN and DNS state.
     pub name: Option<NameState>,
 }
 
-/// The way back to a relayed client.
+/// The way back to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayData {
-    /// peer-address of the innermost Relay-forward.
+    /// peer-address of the innermost Relay-forward; of a client that was heard directly, its own address.
     pub peer_address: u128,
-    /// The Relay-forward chain, the client message taken out.
+    /// The Relay-forward chain, the client message taken out; empty: the client was heard directly on its link.
     pub relay_chain: Vec<u8>,
+    /// Address and UDP port at which the outermost relay is answered; nothing without relays, or when it was not recorded.
+    pub relay_source: Option<(u128, u16)>,
 }
 
 /// Client FQDN and the state of its DNS records (FO-801).

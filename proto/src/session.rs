@@ -5,6 +5,7 @@
 
 use crate::lease::{Lease, LeaseUpdate};
 use crate::network::Network;
+use crate::reconfigure::{ReconfigureOrder, ReconfigureSecret};
 use crate::time::ClusterTime;
 use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix, RangeId, UpdateSeq};
 use std::sync::Arc;
@@ -195,6 +196,10 @@ pub struct Welcome {
     pub supersedes: Epoch,
     /// The frontend is being drained, as of `index`.
     pub draining: bool,
+    /// What clients' reconfigure keys follow from; absent until a link needs it.
+    pub reconfigure_secret: Option<ReconfigureSecret>,
+    /// How many orders to ask clients the cluster has given so far: none is missing in replay values (SV-405).
+    pub reconfigure_orders: u64,
 }
 
 /// Why a connection was not taken, or is ended.
@@ -296,6 +301,10 @@ pub enum StoreEvent {
         /// Whether it is.
         on: bool,
     },
+    /// The cluster has a secret from now on, and clients may be given keys.
+    ReconfigureSecret(ReconfigureSecret),
+    /// Clients are to be asked for a message.
+    Reconfigure(Arc<ReconfigureOrder>),
 }
 
 /// The answer to one batch: all of it is committed as of the entry's index, but for what was refused.

@@ -6,6 +6,7 @@
 //! keys are never printed (SEC-07).
 
 pub mod connect;
+mod reconfigure;
 pub(crate) mod table;
 mod view;
 
@@ -104,6 +105,8 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         after: u64,
     },
+    /// Has clients come: asks those that accepted Reconfigure and have a lease.
+    Reconfigure(reconfigure::ReconfigureCommand),
     /// Store nodes.
     Nodes,
     /// The network configuration.
@@ -321,6 +324,9 @@ async fn act(
             let answer = access.call(async |mut store| store.list_events(request).await).await?;
             let views = view::events(&answer);
             print(command, &views, |views| table::events(views))
+        }
+        Action::Reconfigure(order) => {
+            print(command, &reconfigure::order(order, access).await?, table::reconfigure)
         }
         Action::Nodes => {
             let request = v1::ListStoreNodesRequest {};

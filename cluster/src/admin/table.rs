@@ -8,7 +8,7 @@ use leasehold_proto::time::span_words;
 
 use super::view::{
     ActView, AppliedView, ConflictView, EventView, FrontendView, LeaseView, NodeView, PoolView, RangeView,
-    StatusView,
+    ReconfigureView, StatusView,
 };
 
 /// An empty table with these columns.
@@ -267,6 +267,11 @@ pub(super) fn events(views: &[EventView]) -> String {
         ]);
     }
     text(&rows)
+}
+
+pub(super) fn reconfigure(view: &ReconfigureView) -> String {
+    let ReconfigureView { number, leases, message } = view;
+    format!("order {number}: the clients of {leases} leases are asked for {message}")
 }
 
 pub(super) fn act(view: &ActView) -> String {

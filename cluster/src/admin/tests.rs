@@ -8,6 +8,7 @@ use clap::Parser;
 use leasehold_proto::tls::Security;
 use leasehold_proto::v1;
 use leasehold_proto::v1::admin_server::{Admin, AdminServer};
+use leasehold_proto::v1::reconfigure_request::Whom;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Iter, Stream};
@@ -55,7 +56,7 @@ fn info() -> v1::LeaseInfo {
             acked_until_ms: u64::MAX,
             valid_lifetime_secs: u32::MAX,
             preferred_lifetime_secs: 90,
-            reconfigure_key: vec![0xee; 16],
+            reconfigure: true,
             name: Some(v1::NameState { fqdn: "\u{1b}[31mevil\u{9b}".to_owned(), flags: 0, dns_state: 0 }),
             ..v1::Lease::default()
         }),
@@ -181,6 +182,21 @@ impl Admin for Node {
         let after = request.into_inner().after;
         let conflicts = all.into_iter().filter(|c| c.number > after).collect();
         Ok(Response::new(v1::ListConflictsAnswer { conflicts, cluster_time_ms: 1_000_000 }))
+    }
+
+    async fn reconfigure(
+        &self,
+        request: Request<v1::ReconfigureRequest>,
+    ) -> Result<Response<v1::ReconfigureAnswer>, Status> {
+        match request.into_inner() {
+            v1::ReconfigureRequest { whom: Some(Whom::Link(link)), message: 11 } if link == "lan" => {
+                Ok(Response::new(v1::ReconfigureAnswer { number: 7, leases: 3 }))
+            }
+            v1::ReconfigureRequest { whom: Some(Whom::Duid(duid)), message: 5 } if duid == [0, 1, 0x1b] => {
+                Ok(Response::new(v1::ReconfigureAnswer { number: 8, leases: 1 }))
+            }
+            other => Err(Status::not_found(format!("{other:?}"))),
+        }
     }
 
     async fn list_pools(
@@ -378,14 +394,30 @@ async fn fo_810_conflicts_and_events_are_listed() {
     assert_eq!(words(&said)[1], "1 1m 1s ago pair COMMUNICATIONS-INTERRUPTED fe-b is not heard");
 }
 
+#[tokio::test]
+async fn sv_401_clients_are_asked_by_name_link_pool_or_all_of_them() {
+    let store = serve(Node::default()).await.to_string();
+    let line = ["--store", &store, "reconfigure", "--link", "lan", "--message", "information-request"];
+    let said = admin(&line, None).await.unwrap();
+    assert_eq!(said, "order 7: the clients of 3 leases are asked for Information-request");
+    let line =
+        ["--store", &store, "--output", "json", "reconfigure", "--duid", "00:01:1b", "--message", "renew"];
+    let json: serde_json::Value = serde_json::from_str(&admin(&line, None).await.unwrap()).unwrap();
+    assert_eq!((json["number"].as_u64(), json["leases"].as_u64()), (Some(8), Some(1)));
+    for wrong in [&["--message", "renew"][..], &["--all", "--link", "lan", "--message", "renew"], &["--all"]]
+    {
+        let line = [&["admin", "--insecure-loopback", "--store", &store, "reconfigure"], wrong].concat();
+        assert!(Line::try_parse_from(line).is_err(), "{wrong:?}");
+    }
+}
+
 #[test]
-fn sec_07_keys_are_not_printed_and_client_text_is_escaped() {
+fn client_text_is_escaped() {
     let lease = view::LeaseView::of(&info());
     let json = serde_json::to_string(&lease).unwrap();
     let people = table::lease(&lease);
     for text in [&json, &people] {
-        assert!(!text.contains("eeee") && text.is_ascii(), "{text}");
-        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.is_ascii() && !text.contains('\u{1b}'), "{text}");
     }
     assert!(json.contains("\"duid\":\"00011b5b\",\"ia\":\"na\",\"iaid\":7"), "{json}");
     assert!(json.contains("\"valid_for_ms\":3780000") && json.contains("\"acked_until_ms\":null"), "{json}");

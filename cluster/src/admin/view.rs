@@ -96,6 +96,8 @@ pub(super) struct LeaseView {
     pub(super) version: u64,
     pub(super) relay_peer_address: Option<Ipv6Addr>,
     pub(super) relay_chain: Option<String>,
+    /// Its client accepted Reconfigure and has its key.
+    pub(super) reconfigure: bool,
     pub(super) fqdn: Option<String>,
 }
 
@@ -104,6 +106,8 @@ impl LeaseView {
         let lease = info.lease.clone().unwrap_or_default();
         let binding = lease.binding.unwrap_or_default();
         let now = info.cluster_time_ms;
+        // Without a chain it is the address of a client that was heard directly.
+        let relayed = lease.relay.as_ref().filter(|relay| !relay.relay_chain.is_empty());
         Self {
             lease: lease.prefix.as_ref().map(prefix_text).unwrap_or_default(),
             state: state_name(lease.state),
@@ -128,8 +132,9 @@ impl LeaseView {
             frontend: some(&info.frontend),
             epoch: lease.epoch,
             version: lease.version,
-            relay_peer_address: lease.relay.as_ref().and_then(|relay| address(&relay.peer_address)),
-            relay_chain: lease.relay.as_ref().map(|relay| hex(&relay.relay_chain)),
+            relay_peer_address: relayed.and_then(|relay| address(&relay.peer_address)),
+            relay_chain: relayed.map(|relay| hex(&relay.relay_chain)),
+            reconfigure: lease.reconfigure,
             fqdn: lease.name.as_ref().map(|name| name.fqdn.escape_default().to_string()),
         }
     }
@@ -338,6 +343,16 @@ pub(super) struct ActView {
     pub(super) done: String,
     /// Epochs of the sessions concerned.
     pub(super) sessions: Vec<u64>,
+}
+
+/// The outcome of `reconfigure`.
+#[derive(Debug, Serialize)]
+pub(super) struct ReconfigureView {
+    /// The number of the order in the cluster's life.
+    pub(super) number: u64,
+    /// Whose clients can be asked.
+    pub(super) leases: u64,
+    pub(super) message: &'static str,
 }
 
 /// The outcome of `network apply`.

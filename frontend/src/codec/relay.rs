@@ -92,13 +92,33 @@ impl<'a> RelayChain<'a> {
             if chain.levels.len() == RELAY_LEVELS_MAX {
                 return Err(Discard::RelayTooDeep);
             }
-            chain.take_level(budget)?;
+            chain.payload = chain.take_level(budget)?.ok_or(Discard::RelayWithoutMessage)?;
         }
         Ok(chain)
     }
 
-    /// Reads the level that `payload` begins with and moves `payload` to what it carries.
-    fn take_level(&mut self, budget: &mut OptionBudget) -> Result<(), Discard> {
+    /// Unwraps all levels of a chain as a lease record keeps it: the innermost carries no message (RFC 5007 §4.1.2.4).
+    ///
+    /// Errors: it is no such chain.
+    pub fn decode_stored(bytes: &'a [u8]) -> Result<Self, Discard> {
+        let mut budget = OptionBudget::new();
+        let mut chain = RelayChain {
+            levels: SmallVec::new(),
+            client_link_layer: None,
+            payload: bytes,
+            repeated_options: 0,
+        };
+        while chain.payload.first() == Some(&msg::RELAY_FORWARD) {
+            if chain.levels.len() == RELAY_LEVELS_MAX {
+                return Err(Discard::RelayTooDeep);
+            }
+            chain.payload = chain.take_level(&mut budget)?.unwrap_or_default();
+        }
+        if chain.levels.is_empty() { Err(Discard::RelayWithoutMessage) } else { Ok(chain) }
+    }
+
+    /// Reads the level that `payload` begins with; gives what it carries.
+    fn take_level(&mut self, budget: &mut OptionBudget) -> Result<Option<&'a [u8]>, Discard> {
         let (header, body) = RelayHeader::split(self.payload).ok_or(Discard::TruncatedHeader)?;
         let mut level = RelayLevel {
             header,
@@ -144,10 +164,9 @@ impl<'a> RelayChain<'a> {
         }
         level.echo_request = echo_request.unwrap_or_default();
         level.supplied = supplied.unwrap_or_default();
-        self.payload = payload.ok_or(Discard::RelayWithoutMessage)?;
         self.client_link_layer = client_link_layer;
         self.levels.push(level);
-        Ok(())
+        Ok(payload)
     }
 
     /// The levels, outermost (nearest the server) first; never empty.

@@ -39,6 +39,16 @@ pub struct Counters {
     pub held_waited_out: u64,
     /// Replies that were to be held and were sent at once: too many were held.
     pub held_no_room: u64,
+    /// Reconfigures sent, each sending counted.
+    pub reconfigures_sent: u64,
+    /// Clients asked by Reconfigure that came.
+    pub reconfigures_answered: u64,
+    /// Clients that were sent as many Reconfigures as may be, and did not come.
+    pub reconfigures_unanswered: u64,
+    /// Clients that were not asked on because their lease ended or there was no way to them.
+    pub reconfigures_ended: u64,
+    /// Orders to ask clients that were passed over: too many waited.
+    pub reconfigure_orders_dropped: u64,
     /// Options that were left out of answers that would have become too long (SV-113).
     pub options_left_out: u64,
     /// Options that were ignored as repeats of singletons (SV-109).
@@ -64,6 +74,11 @@ impl Default for Counters {
             held_committed: 0,
             held_waited_out: 0,
             held_no_room: 0,
+            reconfigures_sent: 0,
+            reconfigures_answered: 0,
+            reconfigures_unanswered: 0,
+            reconfigures_ended: 0,
+            reconfigure_orders_dropped: 0,
             options_left_out: 0,
             repeated_options: 0,
             repeated_iaids: 0,

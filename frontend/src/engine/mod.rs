@@ -120,6 +120,8 @@ pub struct EngineStatus {
     pub parked_messages: usize,
     /// Replies that wait for the commit of what they promise (FO-903).
     pub held_replies: usize,
+    /// Clients that were asked by Reconfigure and not heard since.
+    pub reconfigures_waiting: usize,
     /// Interfaces that name a link which the configuration does not have: they serve relays only (FO-113).
     pub interfaces_without_link: Vec<String>,
 }
@@ -192,6 +194,10 @@ impl Engine {
                 News::LookedUp { link, duid } => self.desk(now, replies).looked_up(*link, duid.as_bytes()),
                 News::Adopted { link, duid } => self.desk(now, replies).adopted(*link, duid.as_bytes()),
                 News::Loaded => self.desk(now, replies).loaded(),
+                News::ReconfigureSecret { secret, orders } => {
+                    self.exchange.set_reconfigure_secret(secret, *orders);
+                }
+                News::Reconfigure(order) => self.desk(now, replies).take_order(order.clone()),
                 _ => {}
             }
         }
@@ -319,6 +325,7 @@ impl Engine {
             network_version: self.leases.network().map(|network| network.version),
             parked_messages: self.exchange.parked_count(),
             held_replies: self.exchange.held_count(),
+            reconfigures_waiting: self.exchange.reconfigures_waiting(),
             interfaces_without_link: self.exchange.interfaces_without_link(),
         }
     }

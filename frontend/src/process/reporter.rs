@@ -77,6 +77,14 @@ impl Reporter {
                     );
                 }
                 News::Draining { on: false } => tracing::info!("no more drained: serves again"),
+                News::Reconfigure(order) => tracing::info!(
+                    order = order.number,
+                    message_type = order.message.msg_type(),
+                    "clients that accepted Reconfigure are asked for a message"
+                ),
+                News::ReconfigureSecret { .. } => {
+                    tracing::debug!("clients that accept Reconfigure can be given keys");
+                }
                 News::RangeGranted(pool) => tracing::debug!(%pool, "a range was granted"),
                 News::Relays { .. } | News::LookedUp { .. } | News::Adopted { .. } | News::PoolWord(_) => {}
             }

@@ -35,10 +35,10 @@ pub(crate) fn lease_state(raw: i32) -> Result<LeaseState, ConvertError> {
 
 fn extra_from_wire(
     relay: Option<&v1::RelayData>,
-    key: &[u8],
+    reconfigure: bool,
     name: Option<&v1::NameState>,
 ) -> Result<Option<Arc<LeaseExtra>>, ConvertError> {
-    if relay.is_none() && key.is_empty() && name.is_none() {
+    if relay.is_none() && !reconfigure && name.is_none() {
         return Ok(None);
     }
     let relay = relay
@@ -46,33 +46,42 @@ fn extra_from_wire(
             Ok::<_, ConvertError>(RelayData {
                 peer_address: address(&r.peer_address, "peer_address")?,
                 relay_chain: r.relay_chain.clone(),
+                relay_source: relay_source(r)?,
             })
         })
         .transpose()?;
-    let reconfigure_key =
-        if key.is_empty() { None } else { Some(address(key, "reconfigure_key")?.to_be_bytes()) };
     let name = name.map(|n| NameState { fqdn: n.fqdn.clone(), flags: n.flags, dns_state: n.dns_state });
-    Ok(Some(Arc::new(LeaseExtra { relay, reconfigure_key, name })))
+    Ok(Some(Arc::new(LeaseExtra { relay, reconfigure, name })))
 }
 
-fn extra_to_wire(extra: Option<&Arc<LeaseExtra>>) -> (Option<v1::RelayData>, Vec<u8>, Option<v1::NameState>) {
-    let Some(extra) = extra else { return (None, Vec::new(), None) };
+fn relay_source(raw: &v1::RelayData) -> Result<Option<(u128, u16)>, ConvertError> {
+    if raw.source_address.is_empty() {
+        return Ok(None);
+    }
+    let port = u16::try_from(raw.source_port)
+        .map_err(|_| ConvertError::Unknown("source_port", i64::from(raw.source_port)))?;
+    Ok(Some((address(&raw.source_address, "source_address")?, port)))
+}
+
+fn extra_to_wire(extra: Option<&Arc<LeaseExtra>>) -> (Option<v1::RelayData>, bool, Option<v1::NameState>) {
+    let Some(extra) = extra else { return (None, false, None) };
     let relay = extra.relay.as_ref().map(|r| v1::RelayData {
         peer_address: r.peer_address.to_be_bytes().to_vec(),
         relay_chain: r.relay_chain.clone(),
+        source_address: r.relay_source.map(|(address, _)| address.to_be_bytes().to_vec()).unwrap_or_default(),
+        source_port: r.relay_source.map_or(0, |(_, port)| u32::from(port)),
     });
-    let key = extra.reconfigure_key.map(|k| k.to_vec()).unwrap_or_default();
     let name = extra.name.as_ref().map(|n| v1::NameState {
         fqdn: n.fqdn.clone(),
         flags: n.flags,
         dns_state: n.dns_state,
     });
-    (relay, key, name)
+    (relay, extra.reconfigure, name)
 }
 
 impl From<&Lease> for v1::Lease {
     fn from(lease: &Lease) -> Self {
-        let (relay, reconfigure_key, name) = extra_to_wire(lease.extra.as_ref());
+        let (relay, reconfigure, name) = extra_to_wire(lease.extra.as_ref());
         Self {
             prefix: Some(lease.prefix.into()),
             pool: lease.pool.0,
@@ -89,7 +98,7 @@ impl From<&Lease> for v1::Lease {
             others_version: lease.others_version.0,
             born: lease.born.0,
             relay,
-            reconfigure_key,
+            reconfigure,
             name,
         }
     }
@@ -114,14 +123,14 @@ impl TryFrom<&v1::Lease> for Lease {
             version: LogIndex(raw.version),
             others_version: LogIndex(raw.others_version),
             born: LogIndex(raw.born),
-            extra: extra_from_wire(raw.relay.as_ref(), &raw.reconfigure_key, raw.name.as_ref())?,
+            extra: extra_from_wire(raw.relay.as_ref(), raw.reconfigure, raw.name.as_ref())?,
         })
     }
 }
 
 impl From<&LeaseUpdate> for v1::LeaseUpdate {
     fn from(update: &LeaseUpdate) -> Self {
-        let (relay, reconfigure_key, name) = extra_to_wire(update.extra.as_ref());
+        let (relay, reconfigure, name) = extra_to_wire(update.extra.as_ref());
         let kind = match update.kind {
             UpdateKind::Promise => v1::UpdateKind::Promise,
             UpdateKind::Release => v1::UpdateKind::Release,
@@ -140,7 +149,7 @@ impl From<&LeaseUpdate> for v1::LeaseUpdate {
             client_last_contact_ms: update.client_last_contact.as_millis(),
             base_version: update.base_version.0,
             relay,
-            reconfigure_key,
+            reconfigure,
             name,
         }
     }
@@ -168,7 +177,7 @@ impl TryFrom<&v1::LeaseUpdate> for LeaseUpdate {
             ack_until: ClusterTime::from_millis(raw.ack_until_ms),
             client_last_contact: ClusterTime::from_millis(raw.client_last_contact_ms),
             base_version: LogIndex(raw.base_version),
-            extra: extra_from_wire(raw.relay.as_ref(), &raw.reconfigure_key, raw.name.as_ref())?,
+            extra: extra_from_wire(raw.relay.as_ref(), raw.reconfigure, raw.name.as_ref())?,
         })
     }
 }

@@ -2,7 +2,10 @@
 //! disk passes here before anybody uses it.
 
 mod lease;
+mod reconfigure;
 mod session;
+
+pub use reconfigure::reconfigure_message;
 
 use crate::v1;
 use crate::words::{
@@ -21,6 +24,9 @@ pub enum ConvertError {
     /// An address that is not 16 octets.
     #[error("`{0}` must be 16 octets, not {1}")]
     AddressLength(&'static str, usize),
+    /// A secret that is not as long as it must be. Its octets are not told.
+    #[error("`{0}` must be 32 octets, not {1}")]
+    SecretLength(&'static str, usize),
     /// A DUID of an impossible length.
     #[error(transparent)]
     Duid(#[from] DuidError),

@@ -240,6 +240,8 @@ impl From<&StoreEvent> for v1::StoreEvent {
                 store_event::Body::GiveBack(v1::GiveBack { pool: pool.0, ranges: *ranges })
             }
             StoreEvent::Draining { on } => store_event::Body::Draining(v1::Draining { on: *on }),
+            StoreEvent::ReconfigureSecret(s) => store_event::Body::ReconfigureSecret(s.into()),
+            StoreEvent::Reconfigure(order) => store_event::Body::Reconfigure(order.as_ref().into()),
         };
         Self { body: Some(body) }
     }
@@ -278,6 +280,8 @@ impl TryFrom<&v1::StoreEvent> for StoreEvent {
             store_event::Body::Superseded(s) => Self::Superseded { by: Epoch(s.by), at: LogIndex(s.at) },
             store_event::Body::GiveBack(g) => Self::GiveBack { pool: PoolId(g.pool), ranges: g.ranges },
             store_event::Body::Draining(d) => Self::Draining { on: d.on },
+            store_event::Body::ReconfigureSecret(s) => Self::ReconfigureSecret(s.try_into()?),
+            store_event::Body::Reconfigure(order) => Self::Reconfigure(Arc::new(order.try_into()?)),
         })
     }
 }
@@ -297,6 +301,8 @@ impl From<&FromStore> for v1::StoreMessage {
                 network: w.network.as_ref().map(|n| n.to_wire().clone()),
                 supersedes: w.supersedes.0,
                 draining: w.draining,
+                reconfigure_secret: w.reconfigure_secret.as_ref().map(Into::into),
+                reconfigure_orders: w.reconfigure_orders,
             }),
             FromStore::Refused(r) => store_message::Body::Refused(v1::Refused {
                 reason: match r.reason {
@@ -361,6 +367,8 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
                 network: w.network.as_ref().map(network).transpose()?,
                 supersedes: Epoch(w.supersedes),
                 draining: w.draining,
+                reconfigure_secret: w.reconfigure_secret.as_ref().map(TryInto::try_into).transpose()?,
+                reconfigure_orders: w.reconfigure_orders,
             }),
             store_message::Body::Refused(r) => Self::Refused(Refused {
                 reason: match v1::RefusalReason::try_from(r.reason) {

@@ -99,8 +99,18 @@ impl Hub {
                 let applied_sequence = session.applied_sequence;
                 let supersedes = Epoch::NONE;
                 let draining = self.was_draining(index, &session.frontend, machine);
-                let welcome =
-                    Welcome { epoch, index, resumed: true, applied_sequence, network, supersedes, draining };
+                let welcome = Welcome {
+                    epoch,
+                    index,
+                    resumed: true,
+                    applied_sequence,
+                    network,
+                    supersedes,
+                    draining,
+                    // As of now: what the stream brings of it up to now says nothing else.
+                    reconfigure_secret: machine.reconfigure_secret().cloned(),
+                    reconfigure_orders: machine.reconfigure_orders(),
+                };
                 self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
             }
             None => self.welcome_to_load(id, &session, machine),
@@ -135,6 +145,8 @@ impl Hub {
             network: machine.network().cloned(),
             supersedes: unclean_predecessor(machine, epoch),
             draining: machine.is_draining(&session.frontend),
+            reconfigure_secret: machine.reconfigure_secret().cloned(),
+            reconfigure_orders: machine.reconfigure_orders(),
         };
         self.out.push(HubOutput::Send(id, FromStore::Welcome(welcome)));
         if let Some(by) = superseded_by {

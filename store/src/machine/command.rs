@@ -1,6 +1,7 @@
 //! What a log entry asks the machine to do, and its Protobuf form.
 
-use leasehold_proto::convert::ConvertError;
+use leasehold_proto::convert::{ConvertError, reconfigure_message};
+use leasehold_proto::reconfigure::{ReconfigureMessage, ReconfigureSecret, ReconfigureWhom};
 use leasehold_proto::session::{HostProof, SessionBatch};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
@@ -45,7 +46,7 @@ pub enum Command {
         /// Nothing of an earlier attempt is left.
         first: bool,
         /// Keys and values.
-        rows: Vec<(Vec<u8>, Vec<u8>)>,
+        rows: OldRows,
     },
     /// An operator says that a frontend is down: its autonomy ends now (R4). An override: if he is wrong, an address
     /// may get a second owner.
@@ -69,6 +70,25 @@ pub enum Command {
     },
     /// The next step of relationships that are left to the store, if there is one.
     Respread,
+    /// The secret from which clients' reconfigure keys follow, fresh from a system's entropy: kept if there is none yet.
+    KeepSecret(ReconfigureSecret),
+    /// An operator wants clients asked for a message.
+    Reconfigure {
+        /// Whom.
+        whom: ReconfigureWhom,
+        /// For what.
+        message: ReconfigureMessage,
+    },
+}
+
+/// Rows, key and value. Their `Debug` form gives their number: one of them holds the cluster's secret (SEC-07).
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct OldRows(pub Vec<(Vec<u8>, Vec<u8>)>);
+
+impl std::fmt::Debug for OldRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} rows", self.0.len())
+    }
 }
 
 /// What a cluster is given at its founding.
@@ -150,7 +170,7 @@ impl Command {
             },
             Body::Restore(r) => {
                 let rows = r.rows.into_iter().map(|row| (row.key, row.value)).collect();
-                Self::RestoreRows { first: r.first, rows }
+                Self::RestoreRows { first: r.first, rows: OldRows(rows) }
             }
             Body::DeclareDown(d) => {
                 let frontend = FrontendId::new(&d.frontend).map_err(ConvertError::from)?;
@@ -164,6 +184,11 @@ impl Command {
                 Self::Drain { frontend: FrontendId::new(&d.frontend).map_err(ConvertError::from)?, on: d.on }
             }
             Body::Respread(v1::Respread {}) => Self::Respread,
+            Body::KeepSecret(secret) => Self::KeepSecret((&secret).try_into()?),
+            Body::Reconfigure(r) => Self::Reconfigure {
+                whom: r.whom.as_ref().ok_or(ConvertError::Missing("whom"))?.try_into()?,
+                message: reconfigure_message(r.message)?,
+            },
             Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
             Body::Network(n) => Self::ApplyNetwork {
                 expected_version: n.expected_version,
@@ -188,6 +213,7 @@ impl Command {
             Self::RestoreRows { first, rows } => Body::Restore(v1::RestoreRows {
                 first: *first,
                 rows: rows
+                    .0
                     .iter()
                     .map(|(key, value)| v1::OldRow { key: key.clone(), value: value.clone() })
                     .collect(),
@@ -206,6 +232,11 @@ impl Command {
                 Body::Drain(v1::DrainFrontend { frontend: frontend.as_str().to_owned(), on: *on })
             }
             Self::Respread => Body::Respread(v1::Respread {}),
+            Self::KeepSecret(secret) => Body::KeepSecret(secret.into()),
+            Self::Reconfigure { whom, message } => Body::Reconfigure(v1::AskReconfigure {
+                whom: Some(whom.into()),
+                message: v1::ReconfigureMessage::from(*message).into(),
+            }),
             Self::Session(batch) => Body::Session(batch.as_ref().into()),
             Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
                 expected_version: *expected_version,

@@ -32,6 +32,7 @@ mod outcome;
 mod ownership;
 mod pool_view;
 mod ranges;
+mod reconfigure;
 mod reshaping;
 mod restore;
 mod rows;
@@ -44,10 +45,11 @@ mod table;
 mod tests;
 mod view;
 
-pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Restored};
+pub use command::{Command, CommandBatch, CommandError, FORMAT_VERSION, Found, OldRows, Restored};
 pub use conflicts::{Conflict, ConflictKind};
 pub use outcome::{Applied, Audience, DeclareRefusal, Event, NetworkRefusal, Outcome};
 pub use pool_view::{ClosedUntil, PoolView};
+pub use reconfigure::ReconfigureRefusal;
 pub use rows::RowError;
 pub use state::{Counters, Machine};
 pub use view::{RangeStanding, RangeView, SessionView};
@@ -58,13 +60,20 @@ use leasehold_proto::words::LogIndex;
 /// leader sends at once while work is due.
 pub const STEP_MAX: usize = 2048;
 
-/// One row of the state copy on disk: `None` deletes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One row of the state copy on disk: `None` deletes it. Its `Debug` form leaves the value out: a row holds the cluster's
+/// secret (SEC-07).
+#[derive(Clone, PartialEq, Eq)]
 pub struct RowChange {
     /// Family byte and order-preserving key.
     pub key: Vec<u8>,
     /// The encoded row.
     pub value: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for RowChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RowChange({:02x?}, {:?} octets)", self.key, self.value.as_ref().map(Vec::len))
+    }
 }
 
 impl Machine {
@@ -87,11 +96,13 @@ impl Machine {
                 Command::ApplyNetwork { expected_version, network } => {
                     self.apply_network(*expected_version, network, &mut out)
                 }
-                Command::RestoreRows { first, rows } => self.take_old_rows(*first, rows),
+                Command::RestoreRows { first, rows } => self.take_old_rows(*first, &rows.0),
                 Command::DeclareDown { frontend, newest } => self.declare_down(frontend, *newest, &mut out),
                 Command::WithdrawDown { frontend } => self.withdraw_down(frontend, &mut out),
                 Command::Respread => self.respread(&mut out),
                 Command::Drain { frontend, on } => self.drain(frontend, *on, &mut out),
+                Command::KeepSecret(secret) => self.keep_secret(secret, &mut out),
+                Command::Reconfigure { whom, message } => self.order_reconfigure(whom, *message, &mut out),
             };
             out.outcomes.push(outcome);
         }

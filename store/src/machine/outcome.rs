@@ -1,6 +1,6 @@
 //! What applying a batch gives: outcomes for its proposers, events for sessions, rows for the disk.
 
-use super::RowChange;
+use super::{ReconfigureRefusal, RowChange};
 use leasehold_proto::session::StoreEvent;
 use leasehold_proto::words::{Epoch, RelationshipId, UpdateSeq};
 
@@ -64,6 +64,18 @@ pub enum Outcome {
     },
     /// Relationships left to the store took a step, under this version; nothing when there was none to take.
     Respread(Option<u64>),
+    /// The cluster has a secret; it had one before with `kept: false`.
+    SecretKept {
+        /// Whether it is the one of this command.
+        kept: bool,
+    },
+    /// Clients are asked, by the order of this number.
+    ReconfigureOrdered {
+        /// Its number in the cluster's life.
+        number: u64,
+    },
+    /// They are not.
+    ReconfigureRefused(ReconfigureRefusal),
 }
 
 /// Why a declaration was not made, or not taken back.

@@ -7,6 +7,7 @@
 use super::command::FORMAT_VERSION;
 use super::conflicts::Conflict;
 use super::outcome::Applied;
+use super::reconfigure::Reconfigure;
 use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
@@ -185,6 +186,8 @@ impl Machine {
             grants_held_until_ms: self.grants_held_until.as_millis(),
             restoring: self.restoring,
             timing_max: self.timing_max.map(timing_row),
+            reconfigure_secret: self.reconfigure.secret.as_ref().map(Into::into),
+            reconfigure_orders: self.reconfigure.orders,
         }
     }
 
@@ -279,6 +282,9 @@ impl Machine {
         self.grants_held_until = ClusterTime::from_millis(row.grants_held_until_ms);
         self.restoring = row.restoring;
         self.timing_max = row.timing_max.map(timing);
+        let secret = row.reconfigure_secret.as_ref().map(TryInto::try_into).transpose();
+        let secret = secret.map_err(|e: ConvertError| e.to_string())?;
+        self.reconfigure = Reconfigure { secret, orders: row.reconfigure_orders };
         Ok(())
     }
 

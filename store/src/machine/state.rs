@@ -3,6 +3,7 @@
 
 use super::conflicts::Conflict;
 use super::ownership::Tally;
+use super::reconfigure::Reconfigure;
 use super::rows::RowKey;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
@@ -43,6 +44,8 @@ pub struct Machine {
     pub(super) restoring: bool,
     /// Each allowance the largest ever configured.
     pub(super) timing_max: Option<Timing>,
+    /// The secret behind clients' reconfigure keys, and how often clients were to be asked.
+    pub(super) reconfigure: Reconfigure,
     /// By number, the latest ones.
     pub(super) conflicts: BTreeMap<u64, Conflict>,
 

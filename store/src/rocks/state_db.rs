@@ -16,13 +16,19 @@ use super::{DiskError, DiskLimits};
 const ROWS: &str = "rows";
 const MARK_KEY: &[u8] = b"mark";
 
-/// One row of the state machine's copy on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One row of the state machine's copy on disk. What values hold is not known here, so none is in `Debug` output (SEC-07).
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// The key; rows are kept in the order of their keys' bytes.
     pub key: Vec<u8>,
     /// The value; `None` deletes the row.
     pub value: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Row({:02x?}, {:?} octets)", self.key, self.value.as_ref().map(Vec::len))
+    }
 }
 
 /// A row as it is read: key and value.

@@ -11,8 +11,9 @@ use crate::rocks::{DiskError, DiskLimits};
 use leasehold_proto::v1;
 use leasehold_proto::words::LogIndex;
 use prost::Message;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"LHSTORE\n";
@@ -64,13 +65,20 @@ impl From<CommandError> for ExportError {
     }
 }
 
-/// What an export holds.
-#[derive(Debug, Clone, PartialEq)]
+/// What an export holds: among its rows the secret from which clients' reconfigure keys follow. So the file is for its
+/// owner's eyes alone, and the rows are in no `Debug` output (SEC-07).
+#[derive(Clone, PartialEq)]
 pub struct Export {
     /// Whose state, and as of when.
     pub header: v1::ExportHeader,
     /// The machine's rows, key and value, in key order.
     pub rows: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Export({:?}, {} rows)", self.header, self.rows.len())
+    }
 }
 
 /// What was exported, for people.
@@ -130,7 +138,8 @@ fn write(export: &Export, to: &Path) -> Result<(), ExportError> {
     }
     bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
     let draft = to.with_extension("part");
-    let mut file = File::create(&draft).map_err(fail)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(fail)?;
     file.write_all(&bytes).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     std::fs::rename(&draft, to).map_err(fail)?;
@@ -173,6 +182,7 @@ fn parse(bytes: &[u8]) -> Result<Export, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn sample() -> Export {
         let header = v1::ExportHeader {
@@ -186,12 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn fo_907_an_export_is_read_as_it_was_written_and_every_damage_is_noticed() {
+    fn fo_907_sec_07_an_export_is_read_as_it_was_written_by_its_owner_alone_and_damage_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("export");
         write(&sample(), &path).unwrap();
         assert_eq!(read(&path).unwrap(), sample());
         assert!(!path.with_extension("part").exists());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "SEC-07: it holds a secret");
         let bytes = std::fs::read(&path).unwrap();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();

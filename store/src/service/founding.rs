@@ -5,7 +5,7 @@
 
 use super::export::{self, Export};
 use super::replica::{Replica, SharedReplica, lock};
-use crate::machine::{Command, CommandBatch, Found, Outcome, Restored};
+use crate::machine::{Command, CommandBatch, Found, OldRows, Outcome, Restored};
 use crate::raft::StoreNode;
 use leasehold_proto::time::ClusterTime;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ async fn found_from(
     }
     let total = rows.len();
     for (place, rows) in pieces(rows).into_iter().enumerate() {
-        match propose(node, Command::RestoreRows { first: place == 0, rows }).await {
+        match propose(node, Command::RestoreRows { first: place == 0, rows: OldRows(rows) }).await {
             Some(Outcome::RowsTaken) => {}
             Some(Outcome::RowRefused(detail)) => {
                 tracing::error!(%detail, "the export cannot be taken over");

@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, PATIENCE};
 use leasehold_proto::identity::Role;
 use leasehold_proto::lease::{Lease, LeaseUpdate, UpdateKind};
 use leasehold_proto::network::Network;
+use leasehold_proto::reconfigure::{ReconfigureOrder, ReconfigureSecret};
 use leasehold_proto::session::{
     BatchOutcome, FromStore, Heartbeat, Hello, RangeRequest, RefusalReason, Refused, SessionBatch,
     StoreEvent, ToStore, Welcome,
@@ -70,6 +71,8 @@ pub(crate) struct Frontend {
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
     pub(crate) draining: bool,
+    pub(crate) secret: Option<ReconfigureSecret>,
+    pub(crate) orders: Vec<Arc<ReconfigureOrder>>,
     pub(crate) connects: u32,
     connection: Option<Connection>,
 }
@@ -89,6 +92,8 @@ impl Frontend {
             outcomes: Vec::new(),
             live: BTreeMap::new(),
             draining: false,
+            secret: None,
+            orders: Vec::new(),
             connects: 0,
             connection: None,
         }
@@ -142,6 +147,7 @@ impl Frontend {
         self.index = welcome.index;
         self.loaded &= welcome.resumed;
         self.network.clone_from(&welcome.network);
+        self.secret.clone_from(&welcome.reconfigure_secret);
         if !welcome.resumed {
             // Their outcomes are not told again; that they were taken is.
             self.unacknowledged.retain(|b| b.sequence > welcome.applied_sequence);
@@ -213,6 +219,8 @@ impl Frontend {
             StoreEvent::Network(network) => self.network = Some(network),
             StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } | StoreEvent::GiveBack { .. } => {}
             StoreEvent::Draining { on } => self.draining = on,
+            StoreEvent::ReconfigureSecret(secret) => self.secret = Some(secret),
+            StoreEvent::Reconfigure(order) => self.orders.push(order),
         }
     }
 

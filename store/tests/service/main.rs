@@ -2,7 +2,7 @@
 //! protocol, an administrator.
 //!
 //! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
-//! configuration. `spreading`: relationships left to the store. `security`: certificates, roles, refusals.
+//! configuration. `spreading`: relationships left to the store. `reconfigure`: orders to ask clients. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,6 +10,7 @@ mod admin;
 mod authority;
 mod cluster;
 mod frontend;
+mod reconfigure;
 mod recovery;
 mod security;
 mod sessions;

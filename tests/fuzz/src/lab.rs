@@ -396,6 +396,8 @@ impl Lab {
             network,
             supersedes: Epoch::NONE,
             draining: false,
+            reconfigure_secret: None,
+            reconfigure_orders: 0,
         };
         self.apply(FromStore::Welcome(welcome));
     }

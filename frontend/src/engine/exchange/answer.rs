@@ -185,6 +185,12 @@ pub(in crate::engine) fn decide(claim: &Claim<'_>) -> Answer {
     }
 }
 
+/// Whether a client is this frontend's to turn to, without a message of its own: as [`decide`], but where both answer all
+/// they get, one of them turns to it.
+pub(in crate::engine) fn is_mine(claim: &Claim<'_>) -> bool {
+    claim.relationship.partner_of(claim.me).is_none() || my_turn(claim).is_some()
+}
+
 /// Why it is this frontend's turn; nothing if it is its partner's. A partner that is not live is never left anything.
 /// Otherwise what tells the two apart decides: who hears the relay and who serves the link, since the other does not get
 /// the message at all, and then whether this frontend is live itself; where both are found wanting alike neither is

@@ -5,15 +5,17 @@
 //! one message; building it allocates nothing.
 
 use super::pools::LinkPools;
+use super::reconfigure::Offer;
 use super::relay_data;
-use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain};
-use crate::engine::leases::IaRef;
+use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain};
+use crate::engine::leases::{IaRef, Leases};
 use leasehold_proto::lease::LeaseExtra;
 use leasehold_proto::network::{Link, Network, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::cell::{Cell, OnceCell};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// One message and where it stands.
@@ -30,8 +32,14 @@ pub(super) struct Context<'a, 'm> {
     pub(super) sole_server: bool,
     /// The client's DUID; empty only for an Information-request without one.
     pub(super) duid: &'a [u8],
-    /// How the client was reached, built when the first lease needs it.
+    /// Where the datagram came from: address and UDP port of the client or the outermost relay.
+    pub(super) source: (Ipv6Addr, u16),
+    /// What the answer says of Reconfigure.
+    pub(super) reconfigure: Offer,
+    /// How the client was reached, built when the first lease needs it; of a client that cannot be asked to come.
     pub(super) extra: OnceCell<Option<Arc<LeaseExtra>>>,
+    /// The same of one that can.
+    pub(super) extra_noted: OnceCell<Option<Arc<LeaseExtra>>>,
     /// How many leases of this message the store may still be asked to adopt (R7).
     pub(super) adoptions_left: Cell<u8>,
     /// The message was kept for a while: its client may have done more since.
@@ -44,9 +52,28 @@ impl<'a> Context<'a, '_> {
         IaRef { link: self.link.id, duid: self.duid, kind: word(ia.kind), iaid: Iaid(ia.iaid) }
     }
 
-    /// The rare fields of a lease given to this client now.
+    /// The rare fields of a lease given to this client now: whether it can be asked to come is whether it has its key
+    /// from this answer.
     pub(super) fn extra(&self) -> Option<Arc<LeaseExtra>> {
-        self.extra.get_or_init(|| self.relay.map(relay_data::extra_of)).clone()
+        self.extra_if(self.reconfigure.gives_key())
+    }
+
+    /// The rare fields of a lease that is extended. A Renew or Rebind gives no key, so what was noted stays; another
+    /// message says it anew.
+    pub(super) fn extra_of_held(&self, leases: &Leases, prefix: Prefix) -> Option<Arc<LeaseExtra>> {
+        if !self.link.reconfigure {
+            return self.extra();
+        }
+        let was_noted = leases.extra_of(prefix).is_some_and(|extra| extra.reconfigure);
+        let gives_no_key = matches!(self.message.kind, MessageKind::Renew | MessageKind::Rebind);
+        let noted = if gives_no_key { was_noted } else { self.reconfigure.gives_key() };
+        // Nothing is kept of a direct client that cannot be asked: what was noted of it is to be taken back.
+        self.extra_if(noted).or_else(|| was_noted.then(Arc::default))
+    }
+
+    fn extra_if(&self, noted: bool) -> Option<Arc<LeaseExtra>> {
+        let cell = if noted { &self.extra_noted } else { &self.extra };
+        cell.get_or_init(|| relay_data::extra_of(self.relay, self.source, noted)).clone()
     }
 
     /// Whether an address or prefix is wrong for this link by configuration: an address outside all on-link prefixes.

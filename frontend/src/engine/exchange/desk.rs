@@ -137,6 +137,7 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
     /// partner was left with.
     pub(in crate::engine) fn turn(&mut self) {
+        self.reconfigure();
         self.release_held();
         self.answer_released();
         while let Some(taken) = self.exchange.parked.take_due(self.now) {
@@ -307,6 +308,10 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
+        if occasion == Occasion::Arrived {
+            let (relationship, kind) = (place.relationship().id, message.kind.to_wire());
+            self.heard_of_asked(relationship, place.link_id(), message.client_id, kind);
+        }
         let key = message_key(self.exchange.message_hash, message, speaker.octets());
         let mut cause = None;
         let mut went_unanswered = false;
@@ -486,7 +491,16 @@ impl<S: ReplySink> Desk<'_, S> {
             pools: own_pools.as_ref().unwrap_or(all_pools),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
+            source: (packet.source, packet.source_port),
+            reconfigure: self.exchange.reconfigures.offer(
+                message,
+                place.topology.link(place.link),
+                place.relationship(),
+                self.leases.incarnation(),
+                || self.leases.cluster_time_at_most(self.now),
+            ),
             extra: OnceCell::new(),
+            extra_noted: OnceCell::new(),
             adoptions_left: Cell::new(adoptions),
             is_kept: occasion != Occasion::Arrived,
         };

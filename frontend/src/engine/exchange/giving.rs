@@ -69,7 +69,8 @@ pub(super) fn extend_held(
     prefix: Prefix,
     answer: &mut IaAnswer,
 ) -> bool {
-    let line = match leases.extend(cx.now, ia, prefix, cx.extra()) {
+    let extra = cx.extra_of_held(leases, prefix);
+    let line = match leases.extend(cx.now, ia, prefix, extra) {
         Some(given) => Some(extended(given)),
         None => leases.remaining(cx.now, ia, prefix).map(left),
     };

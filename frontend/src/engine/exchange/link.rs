@@ -18,6 +18,11 @@ impl InterfaceLinks {
         Self(interfaces.iter().filter_map(pair).collect())
     }
 
+    /// The first interface that serves a link.
+    pub(in crate::engine) fn interface_of(&self, link: LinkAt) -> Option<u32> {
+        self.0.iter().find(|(_, serves)| *serves == link).map(|(index, _)| *index)
+    }
+
     fn link(&self, interface_index: u32) -> Option<LinkAt> {
         self.0.iter().find(|(index, _)| *index == interface_index).map(|(_, link)| *link)
     }

@@ -2,7 +2,7 @@
 //!
 //! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
 //! `answer` judges whose turn it is, `access` whether it may speak at all, `classes` what it is told apart by, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, one module for each message fills a
-//! `plan`, `reply` writes it; `pools` indexes the configuration for all of them. It asks `leases` for all that is
+//! `plan`, `reply` writes it; `reconfigure` asks clients to come; `pools` indexes the configuration for all of them. It asks `leases` for all that is
 //! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
 //! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
 //! alone leaves no trace but its copy; nothing in a packet can make it panic or hold more than the limits.
@@ -27,6 +27,7 @@ mod plan;
 mod pools;
 mod rate;
 mod rebind;
+mod reconfigure;
 mod relay_data;
 mod relay_supplied;
 mod release;
@@ -45,6 +46,7 @@ use super::Interface;
 use heard::HeardOnLinks;
 use held::Held;
 use leasehold_proto::network::Network;
+use leasehold_proto::reconfigure::ReconfigureSecret;
 use leasehold_proto::session::LinkReport;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::FrontendId;
@@ -52,6 +54,7 @@ use link::InterfaceLinks;
 use parked::{Parked, Releasing};
 use pools::Topology;
 use rate::Rates;
+use reconfigure::Reconfigures;
 use siphasher::sip::SipHasher13;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -72,6 +75,7 @@ pub(super) struct Exchange {
     message_hash: SipHasher13,
     heard: HeardOnLinks,
     rates: Rates,
+    reconfigures: Reconfigures,
 }
 
 impl Exchange {
@@ -87,6 +91,7 @@ impl Exchange {
             message_hash: SipHasher13::new_with_key(hash_key),
             heard: HeardOnLinks::default(),
             rates: Rates::default(),
+            reconfigures: Reconfigures::default(),
         }
     }
 
@@ -125,6 +130,16 @@ impl Exchange {
         self.parked.len()
     }
 
+    /// The secret from which clients' reconfigure keys follow, and how many orders to ask clients were given so far.
+    pub(super) fn set_reconfigure_secret(&mut self, secret: &ReconfigureSecret, orders: u64) {
+        self.reconfigures.set_secret(secret, orders);
+    }
+
+    /// How many clients were asked by Reconfigure and not heard since.
+    pub(super) fn reconfigures_waiting(&self) -> usize {
+        self.reconfigures.waiting()
+    }
+
     /// How many Replies wait for the commit.
     pub(super) fn held_count(&self) -> usize {
         self.held.len()
@@ -140,6 +155,9 @@ impl Exchange {
         if !self.releasing.is_empty() {
             return Some(LocalTime::ZERO);
         }
-        [self.parked.next_due(), self.held.next_due()].into_iter().flatten().min()
+        [self.parked.next_due(), self.held.next_due(), self.reconfigures.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -11,7 +11,7 @@ use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::Pool;
-use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix};
+use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix, RelationshipId};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,6 +125,16 @@ impl Topology {
     /// The link with this name.
     pub(in crate::engine) fn link_named(&self, name: &str) -> Option<LinkAt> {
         self.network.links.iter().position(|link| link.name == name).map(LinkAt)
+    }
+
+    /// The link of this number.
+    pub(in crate::engine) fn link_with_id(&self, id: LinkId) -> Option<LinkAt> {
+        self.network.links.iter().position(|link| link.id == id).map(LinkAt)
+    }
+
+    /// The relationship of this number, if this frontend is a partner in it.
+    pub(in crate::engine) fn mine_with_id(&self, id: RelationshipId) -> Option<RelationshipAt> {
+        self.mine.iter().copied().find(|at| self.relationship(*at).id == id)
     }
 
     /// The link whose prefixes hold this address (SV-154).

@@ -1,12 +1,13 @@
-//! How a relayed client was reached, in the form that the lease record keeps (LQ-07).
+//! How a client was reached, in the form that the lease record keeps (LQ-07, SV-406).
 //!
 //! Owns the layout of the stored chain: the Relay-forward levels as received, outermost first, each in the Relay
 //! Message option of the one before, the innermost without a Relay Message. Refuses to know why it is kept. Built
-//! only when a lease is promised to a relayed client; costs two allocations then. Source: RFC 5007 §4.1.2.4.
+//! only when a lease is promised to a relayed client, or to one that can be asked to come; costs two allocations then. Source: RFC 5007 §4.1.2.4.
 
 use crate::codec::wire::{msg, opt};
 use crate::codec::{EncodeError, RelayChain, Writer};
 use leasehold_proto::lease::{LeaseExtra, RelayData};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// Longest chain kept, in octets. Why 2048: nine levels with all that relays say of a client take some 900. A relay, or
@@ -14,15 +15,29 @@ use std::sync::Arc;
 /// the session would never get past it.
 const CHAIN_LEN_MAX: usize = 2048;
 
-/// The rare fields of a lease whose client sits behind these relays.
-pub(super) fn extra_of(chain: &RelayChain<'_>) -> Arc<LeaseExtra> {
+/// The rare fields of a lease whose client was heard through these relays, or directly; nothing for a direct client that
+/// cannot be asked to come. `source`: where the datagram came from. `reconfigure`: the client accepts Reconfigure and has
+/// its key.
+pub(super) fn extra_of(
+    relay: Option<&RelayChain<'_>>,
+    source: (Ipv6Addr, u16),
+    reconfigure: bool,
+) -> Option<Arc<LeaseExtra>> {
+    let Some(chain) = relay else {
+        let direct =
+            RelayData { peer_address: source.0.to_bits(), relay_chain: Vec::new(), relay_source: None };
+        return reconfigure.then(|| Arc::new(LeaseExtra { relay: Some(direct), reconfigure, name: None }));
+    };
     let mut relay_chain = Vec::new();
-    // Too long a chain: the lease goes without it.
-    if write(chain, &mut relay_chain).is_err() {
+    // Too long a chain: the lease goes without it, and there is no way back to its client.
+    let has_way_back = write(chain, &mut relay_chain).is_ok();
+    if !has_way_back {
         relay_chain.clear();
     }
     let peer_address = chain.innermost().header.peer_address.to_bits();
-    Arc::new(LeaseExtra { relay: Some(RelayData { peer_address, relay_chain }), ..LeaseExtra::default() })
+    let relay_source = Some((source.0.to_bits(), chain.reply_port(source.1)));
+    let relay = Some(RelayData { peer_address, relay_chain, relay_source });
+    Some(Arc::new(LeaseExtra { relay, reconfigure: reconfigure && has_way_back, name: None }))
 }
 
 fn write(chain: &RelayChain<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -73,6 +73,7 @@ fn write_message(
     if plan.rapid_commit {
         out.option(opt::RAPID_COMMIT, &[])?;
     }
+    cx.reconfigure.write(plan.message_type, out)?;
     if let Some(Status { code, text }) = plan.status {
         out.status_code(code, text)?;
     }

@@ -1,9 +1,11 @@
 //! The words in which the rest of the engine talks with [`Leases`](super::Leases).
 
 use leasehold_proto::lease::LeaseState;
+use leasehold_proto::reconfigure::{ReconfigureOrder, ReconfigureSecret};
 use leasehold_proto::session::Refused;
 use leasehold_proto::time::{ClusterTime, Lifetime};
 use leasehold_proto::words::{Duid, FrontendId, IaKind, Iaid, LinkId, PoolId, Prefix};
+use std::sync::Arc;
 
 /// Names one IA of one client without owning the DUID's octets: looking up costs no allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +136,15 @@ pub enum News {
         /// Whether it is.
         on: bool,
     },
+    /// The secret from which clients' reconfigure keys follow is known.
+    ReconfigureSecret {
+        /// The secret; never shown (SEC-07).
+        secret: ReconfigureSecret,
+        /// Orders to ask clients that were given so far.
+        orders: u64,
+    },
+    /// Clients are to be asked for a message.
+    Reconfigure(Arc<ReconfigureOrder>),
     /// A range was granted, and can be used now or as soon as it is known.
     RangeGranted(PoolId),
 }

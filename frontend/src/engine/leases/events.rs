@@ -58,6 +58,11 @@ impl Leases {
                     self.set_draining(*on);
                     news.push(News::Draining { on: *on });
                 }
+                // No order is given before there is a secret.
+                StoreEvent::ReconfigureSecret(secret) => {
+                    news.push(News::ReconfigureSecret { secret: secret.clone(), orders: 0 });
+                }
+                StoreEvent::Reconfigure(order) => news.push(News::Reconfigure(Arc::clone(order))),
             }
         }
         self.session.last_index = entry.index;

@@ -16,6 +16,7 @@
 //! - R8 (this side): `merge`, another client's committed lease stands;
 //! - R9: `promise`, leases of a binding that its client turns out not to use are released.
 
+mod acceptors;
 mod adoption;
 mod api;
 mod autonomy;
@@ -48,6 +49,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use acceptors::Acceptor;
 pub use api::{Given, IaRef, Known, News, NoLease, Owner};
 pub use commit::Rest;
 pub use partners::Service;

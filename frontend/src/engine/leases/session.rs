@@ -359,6 +359,10 @@ impl Leases {
             self.session.last_index = welcome.index;
         }
         self.set_draining(welcome.draining);
+        if let Some(secret) = &welcome.reconfigure_secret {
+            let orders = welcome.reconfigure_orders;
+            news.push(News::ReconfigureSecret { secret: secret.clone(), orders });
+        }
         if let Some(network) = &welcome.network {
             self.take_network(now, network, news);
         }

@@ -202,6 +202,8 @@ impl Ledger {
             network: Some(network()),
             supersedes: Epoch::NONE,
             draining: false,
+            reconfigure_secret: None,
+            reconfigure_orders: 0,
         })
     }
 

@@ -97,6 +97,8 @@ fn welcome(epoch: u64) -> FromStore {
         network: None,
         supersedes: Epoch::NONE,
         draining: false,
+        reconfigure_secret: None,
+        reconfigure_orders: 0,
     })
 }
 

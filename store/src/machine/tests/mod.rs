@@ -6,6 +6,7 @@ mod conflicts;
 mod ending;
 mod lab;
 mod leases;
+mod reconfigure;
 mod replicas;
 mod reshaping;
 mod reshaping_property;

@@ -1,7 +1,7 @@
 //! FO-907: a cluster founded anew from the rows of an old one.
 
 use super::lab::{AUTONOMY_SECS, Lab, MCLT_SECS, VALID_SECS, address, frontend, network};
-use crate::machine::{Command, CommandBatch, Found, Machine, Outcome, Restored, invariants};
+use crate::machine::{Command, CommandBatch, Found, Machine, OldRows, Outcome, Restored, invariants};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::time::ClusterTime;
@@ -30,7 +30,7 @@ fn rows(lab: &Lab) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 fn whole(lab: &Lab) -> Command {
-    Command::RestoreRows { first: true, rows: rows(lab) }
+    Command::RestoreRows { first: true, rows: OldRows(rows(lab)) }
 }
 
 fn found(without_waiting: bool) -> Command {
@@ -46,7 +46,8 @@ fn found(without_waiting: bool) -> Command {
 fn founded_anew(old: &Lab, without_waiting: bool) -> Lab {
     let mut lab = Lab::blank(old.now());
     for (place, piece) in rows(old).chunks(3).enumerate() {
-        let applied = lab.apply(vec![Command::RestoreRows { first: place == 0, rows: piece.to_vec() }]);
+        let applied =
+            lab.apply(vec![Command::RestoreRows { first: place == 0, rows: OldRows(piece.to_vec()) }]);
         assert_eq!(applied.outcomes, [Outcome::RowsTaken]);
     }
     assert!(lab.machine.is_restoring() && lab.machine.cluster().is_none());
@@ -159,7 +160,8 @@ fn a_restoring_that_broke_off_is_begun_again_and_nothing_else_is_founded_meanwhi
     // Without the rows there is nothing to be founded from.
     assert_eq!(Lab::blank(old.now()).apply(vec![found(false)]).outcomes, [Outcome::RestoringUnfinished]);
     let nonsense = vec![(vec![77u8], vec![1u8])];
-    let applied = Lab::blank(old.now()).apply(vec![Command::RestoreRows { first: true, rows: nonsense }]);
+    let applied =
+        Lab::blank(old.now()).apply(vec![Command::RestoreRows { first: true, rows: OldRows(nonsense) }]);
     assert!(matches!(&applied.outcomes[..], [Outcome::RowRefused(why)] if why.contains("newer")));
 }
 

@@ -99,6 +99,27 @@ pub(super) async fn count(replica: &SharedReplica) -> Vec<v1::StateCount> {
         .collect()
 }
 
+/// How many leases wanted are of clients that accepted Reconfigure (SV-401).
+pub(super) async fn count_reconfigurable(replica: &SharedReplica, filter: &Filter) -> u64 {
+    let mut count = 0;
+    let mut from = Bound::Unbounded;
+    loop {
+        let last = {
+            let replica = lock(replica);
+            let mut last: Option<Prefix> = None;
+            for lease in replica.machine.leases_from(from).take(PIECE_LOOKED_AT) {
+                last = Some(lease.prefix);
+                let accepts = lease.extra.as_ref().is_some_and(|extra| extra.reconfigure);
+                count += u64::from(accepts && filter.wants(lease, &replica.machine));
+            }
+            last
+        };
+        let Some(last) = last else { return count };
+        from = Bound::Excluded(last);
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A list under way.
 struct Listing {
     replica: SharedReplica,

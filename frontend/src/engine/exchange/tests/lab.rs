@@ -213,6 +213,8 @@ impl Lab {
             network: Some(checked(wire)),
             supersedes: Epoch::NONE,
             draining: false,
+            reconfigure_secret: None,
+            reconfigure_orders: 0,
         }));
         lab
     }

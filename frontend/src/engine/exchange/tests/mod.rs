@@ -19,6 +19,7 @@ mod message;
 mod options;
 mod properties;
 mod rebind;
+mod reconfigure;
 mod relays;
 mod release_decline;
 mod renew;

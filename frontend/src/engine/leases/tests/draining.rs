@@ -90,6 +90,8 @@ fn a_session_that_opens_while_drained_knows_it_from_the_start() {
         network: Some(network()),
         supersedes: Epoch::NONE,
         draining: true,
+        reconfigure_secret: None,
+        reconfigure_orders: 0,
     }));
     b.load_done(&[], &[]);
     assert!(b.drain().iter().all(|batch| batch.requests.is_empty()));

@@ -274,7 +274,7 @@ fn rare_fields_are_sent_only_when_they_changed() {
     let key = binding(1, IaKind::Na);
     let extra = |n| {
         Some(Arc::new(leasehold_proto::lease::LeaseExtra {
-            reconfigure_key: Some([n; 16]),
+            name: Some(leasehold_proto::lease::NameState { fqdn: String::new(), flags: n, dns_state: 0 }),
             ..Default::default()
         }))
     };

@@ -202,6 +202,8 @@ impl Bench {
             network: Some(Arc::clone(network)),
             supersedes: Epoch::NONE,
             draining: false,
+            reconfigure_secret: None,
+            reconfigure_orders: 0,
         };
         self.apply(FromStore::Welcome(welcome));
     }

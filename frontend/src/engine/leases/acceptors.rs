@@ -1,0 +1,73 @@
+//! Leases whose clients accepted Reconfigure and were given a key (SV-401): who can be asked to come, and how reached.
+//!
+//! Owns nothing but the question. Refuses to know who is asked, and when.
+
+use super::Leases;
+use super::records::Record;
+use leasehold_proto::lease::{LeaseExtra, LeaseState, RelayData};
+use leasehold_proto::time::ClusterTime;
+use leasehold_proto::words::{BindingKey, PoolId, Prefix};
+
+/// An Active lease whose client can be asked to come.
+#[derive(Debug, Clone, Copy)]
+pub struct Acceptor<'a> {
+    /// What is leased.
+    pub prefix: Prefix,
+    /// The pool generation it came from.
+    pub pool: PoolId,
+    /// Whose it is.
+    pub binding: &'a BindingKey,
+    /// How its client was last reached.
+    pub relay: &'a RelayData,
+    /// When its client was last heard about it.
+    pub contact: ClusterTime,
+}
+
+impl Leases {
+    /// One above the highest number of a record, for [`Leases::acceptor_at`].
+    #[must_use]
+    pub fn records_end(&self) -> u32 {
+        self.records.end()
+    }
+
+    /// The record of this number, if its client can be asked.
+    #[must_use]
+    pub fn acceptor_at(&self, at: u32) -> Option<Acceptor<'_>> {
+        let record: &Record = self.records.get(at)?;
+        let extra = record.extra.as_deref().filter(|extra| extra.reconfigure)?;
+        if record.state() != LeaseState::Active {
+            return None;
+        }
+        Some(Acceptor {
+            prefix: record.prefix(),
+            pool: record.pool,
+            binding: self.records.binding_of(at)?,
+            relay: extra.relay.as_ref()?,
+            contact: record.contact,
+        })
+    }
+
+    /// The same of a lease by its address or prefix.
+    #[must_use]
+    pub fn acceptor(&self, prefix: Prefix) -> Option<Acceptor<'_>> {
+        self.acceptor_at(self.records.find(prefix)?)
+    }
+
+    /// The rare fields of a lease, if it has any.
+    #[must_use]
+    pub fn extra_of(&self, prefix: Prefix) -> Option<&LeaseExtra> {
+        self.records.of(prefix)?.extra.as_deref()
+    }
+
+    /// Whether this process is the one to ask clients: it knows them all, and no newer session of its name asks them.
+    #[must_use]
+    pub fn asks_clients(&self) -> bool {
+        self.load.loaded && !self.session.is_superseded() && !self.session.stopping
+    }
+
+    /// The cluster's incarnation by this session; 0 before there is one.
+    #[must_use]
+    pub fn incarnation(&self) -> u16 {
+        self.session.epoch.incarnation()
+    }
+}
