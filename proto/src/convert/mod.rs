@@ -2,6 +2,7 @@
 //! disk passes here before anybody uses it.
 
 mod lease;
+mod registration;
 mod session;
 
 use crate::v1;

@@ -32,6 +32,7 @@ mod outcome;
 mod ownership;
 mod pool_view;
 mod ranges;
+mod registrations;
 mod reshaping;
 mod restore;
 mod rows;

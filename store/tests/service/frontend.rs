@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, PATIENCE};
 use leasehold_proto::identity::Role;
 use leasehold_proto::lease::{Lease, LeaseUpdate, UpdateKind};
 use leasehold_proto::network::Network;
+use leasehold_proto::registration::Registration;
 use leasehold_proto::session::{
     BatchOutcome, FromStore, Heartbeat, Hello, RangeRequest, RefusalReason, Refused, SessionBatch,
     StoreEvent, ToStore, Welcome,
@@ -67,6 +68,7 @@ pub(crate) struct Frontend {
     pub(crate) ranges: BTreeSet<RangeId>,
     /// What the store has told of others' leases.
     pub(crate) told: BTreeMap<Prefix, Arc<Lease>>,
+    pub(crate) registered: BTreeMap<u128, Arc<Registration>>,
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
     pub(crate) draining: bool,
@@ -86,6 +88,7 @@ impl Frontend {
             network: None,
             ranges: BTreeSet::new(),
             told: BTreeMap::new(),
+            registered: BTreeMap::new(),
             outcomes: Vec::new(),
             live: BTreeMap::new(),
             draining: false,
@@ -178,6 +181,7 @@ impl Frontend {
                 for lease in chunk.leases {
                     self.told.insert(lease.prefix, lease);
                 }
+                self.registered.extend(chunk.registrations.into_iter().map(|r| (r.address, r)));
                 let own = chunk.ranges.iter().filter(|r| r.owner == self.epoch && !r.closed);
                 self.ranges.extend(own.map(|r| r.range));
                 self.loaded |= chunk.done.is_some();
@@ -213,6 +217,10 @@ impl Frontend {
             StoreEvent::Network(network) => self.network = Some(network),
             StoreEvent::PoolDry { .. } | StoreEvent::Superseded { .. } | StoreEvent::GiveBack { .. } => {}
             StoreEvent::Draining { on } => self.draining = on,
+            StoreEvent::Registration(registration) => match registration.is_over() {
+                true => drop(self.registered.remove(&registration.address)),
+                false => drop(self.registered.insert(registration.address, registration)),
+            },
         }
     }
 
@@ -226,6 +234,7 @@ impl Frontend {
             returned: Vec::new(),
             acked_index: self.index,
             closing: false,
+            registrations: Vec::new(),
         };
         change(&mut batch);
         let batch = Arc::new(batch);

@@ -2,7 +2,7 @@
 //! protocol, an administrator.
 //!
 //! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
-//! configuration. `spreading`: relationships left to the store. `security`: certificates, roles, refusals.
+//! configuration. `registrations`: addresses that clients chose themselves. `spreading`: relationships left to the store. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,6 +11,7 @@ mod authority;
 mod cluster;
 mod frontend;
 mod recovery;
+mod registrations;
 mod security;
 mod sessions;
 mod spreading;

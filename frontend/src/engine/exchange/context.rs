@@ -7,7 +7,7 @@
 use super::options::OptionSet;
 use super::pools::LinkPools;
 use super::relay_data;
-use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain};
+use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain, TemporaryIa};
 use crate::engine::leases::IaRef;
 use leasehold_proto::lease::LeaseExtra;
 use leasehold_proto::network::{Link, Network, Relationship};
@@ -23,6 +23,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) now: LocalTime,
     pub(super) message: &'a ClientMessage<'m>,
     pub(super) relay: Option<&'a RelayChain<'m>>,
+    /// IA_TAs, if they are to be answered (SV-135).
+    pub(super) temporary: &'a [TemporaryIa<'m>],
     pub(super) network: &'a Network,
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,

@@ -7,7 +7,8 @@
 
 use super::context::Context;
 use super::options::chosen;
-use super::plan::{IaAnswer, Plan, Status};
+use super::plan::{Body, IaAnswer, Plan, Status};
+use super::{legacy, register};
 use crate::codec::wire::{CLIENT_PORT, opt};
 use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
 use crate::engine::{Packet, ReplyTo};
@@ -63,10 +64,14 @@ fn write_message(
     if let Some(Status { code, text }) = plan.status {
         out.status_code(code, text)?;
     }
+    if plan.body == Body::Registration {
+        return register::write(cx, out);
+    }
     let timers = plan.timers();
     for ia in &plan.ias {
         write_ia(ia, timers, out)?;
     }
+    legacy::write(cx, out)?;
     write_options(cx, out, left_out)
 }
 
@@ -91,7 +96,8 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
 /// What would make the answer longer than is wanted is left out (SV-113).
 fn write_options(cx: &Context<'_, '_>, out: &mut Writer<'_>, left_out: &mut u64) -> Result<(), EncodeError> {
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
-    for (code, data) in chosen(&[cx.options], cx.message.oro) {
+    let offer = register::is_offered(cx).then_some((opt::ADDR_REG_ENABLE, [].as_slice()));
+    for (code, data) in offer.into_iter().chain(chosen(&[cx.options], cx.message.oro)) {
         if out.len() + OPTION_HEADER_LEN + data.len() <= limit {
             out.option(code, data)?;
         } else {

@@ -38,6 +38,7 @@ mod promise;
 mod query;
 mod ranges;
 mod records;
+mod registered;
 mod reserved;
 mod returns;
 mod session;
@@ -48,7 +49,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use api::{Given, IaRef, Known, News, NoLease, NoRegistration, Owner};
 pub use commit::Rest;
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};

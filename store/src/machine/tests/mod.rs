@@ -6,6 +6,7 @@ mod conflicts;
 mod ending;
 mod lab;
 mod leases;
+mod registrations;
 mod replicas;
 mod reshaping;
 mod reshaping_property;
