@@ -16,7 +16,6 @@ mod founding;
 mod leader;
 mod node;
 mod outbound;
-mod registration_log;
 mod replica;
 mod session;
 mod standing;

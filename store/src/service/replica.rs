@@ -7,8 +7,8 @@
 //! Invariants: the hub's outputs are handed on under the same lock under which they came about, so that no two
 //! messages of a connection change places; an entry that this program cannot carry out is never counted as applied.
 
+use super::clock;
 use super::outbound::{Outbound, Put};
-use super::{clock, registration_log};
 use crate::hub::{ConnectionId, Hub, HubOutput, HubSettings, LeaderClock, States, Token};
 use crate::machine::{Command, CommandBatch, Machine, Outcome};
 use crate::raft::{self, Replicated, RestoreError, Row};
@@ -220,9 +220,6 @@ impl Replicated for Replica {
         };
         let index = LogIndex(log_index);
         let mut applied = self.machine.apply(index, &batch);
-        if self.clock.is_some() {
-            registration_log::log(&applied.events);
-        }
         self.hub.applied(clock::now(), index, &applied, &self.machine);
         self.hand_on();
         let rows = applied.rows.drain(..).map(|row| Row { key: row.key, value: row.value }).collect();
