@@ -113,7 +113,7 @@ fn engine() -> Engine {
         reconfigure_orders: 0,
     };
     engine.apply(NOW, FromStore::Welcome(welcome), &mut sink);
-    let load = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(10)) };
+    let load = LoadChunk { leases: vec![], ranges: vec![], registrations: vec![], done: Some(LogIndex(10)) };
     engine.apply(NOW, FromStore::Load(load), &mut sink);
     engine.drain(NOW, &mut sent);
     let mut events: Vec<StoreEvent> = (0..2)

@@ -1,7 +1,7 @@
 //! The contract between the parts of Leasehold.
 //!
 //! The generated gRPC types ([`v1`]), the vocabulary as checked types ([`words`], [`time`], [`lease`], [`pool`],
-//! [`network`], [`session`]), the rules that both sides obey ([`lifetimes`]: R3 and R4's arithmetic), and how the
+//! [`registration`], [`network`], [`session`]), the rules that both sides obey ([`lifetimes`]: R3 and R4's arithmetic), and how the
 //! parts know one another ([`identity`], [`tls`]). `store` and `frontend` both stand on this crate and never import
 //! each other.
 
@@ -13,6 +13,7 @@ pub mod network;
 pub mod options;
 pub mod pool;
 pub mod reconfigure;
+pub mod registration;
 pub mod sabotage;
 mod secrecy;
 pub mod session;

@@ -6,6 +6,7 @@
 use crate::lease::{Lease, LeaseUpdate};
 use crate::network::Network;
 use crate::reconfigure::{ReconfigureOrder, ReconfigureSecret};
+use crate::registration::{Registration, RegistrationUpdate};
 use crate::time::ClusterTime;
 use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix, RangeId, UpdateSeq};
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub struct SessionBatch {
     pub acked_index: LogIndex,
     /// Clean stop: nothing will be promised after this batch was sent (R4, *end autonomy now*).
     pub closing: bool,
+    /// What clients told of addresses of their own (RFC 9686), at most one for each address; taken after the updates.
+    pub registrations: Vec<RegistrationUpdate>,
 }
 
 /// A wish for ranges of one pool.
@@ -235,6 +238,8 @@ pub struct LoadChunk {
     pub leases: Vec<Arc<Lease>>,
     /// Ranges of its relationships' pools.
     pub ranges: Vec<RangeRecord>,
+    /// Registrations on links on which its relationships have pools.
+    pub registrations: Vec<Arc<Registration>>,
     /// Set on the last piece: the load is complete together with the stream up to this index.
     pub done: Option<LogIndex>,
 }
@@ -305,6 +310,8 @@ pub enum StoreEvent {
     ReconfigureSecret(ReconfigureSecret),
     /// Clients are to be asked for a message.
     Reconfigure(Arc<ReconfigureOrder>),
+    /// A registration changed, or ended; or one that was told by this session was not taken, and this is what stands.
+    Registration(Arc<Registration>),
 }
 
 /// The answer to one batch: all of it is committed as of the entry's index, but for what was refused.

@@ -94,6 +94,7 @@ impl World {
             returned: Vec::new(),
             acked_index: LogIndex(self.index),
             closing: false,
+            registrations: Vec::new(),
         }
     }
 

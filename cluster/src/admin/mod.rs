@@ -7,6 +7,7 @@
 
 pub mod connect;
 mod reconfigure;
+mod registrations;
 pub(crate) mod table;
 mod view;
 
@@ -80,6 +81,8 @@ enum Action {
         /// The address.
         address: Ipv6Addr,
     },
+    /// Addresses that clients chose themselves and registered (RFC 9686).
+    Registrations(RegistrationFilter),
     /// Who owns which ranges.
     Ranges {
         /// Of this pool only.
@@ -131,6 +134,16 @@ struct LeaseFilter {
     /// No more than so many.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     limit: u32,
+}
+
+#[derive(Args, Debug)]
+struct RegistrationFilter {
+    /// Of this client: hexadecimal digits, with or without colons.
+    #[arg(long)]
+    duid: Option<Duid>,
+    /// On this link.
+    #[arg(long)]
+    link: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -293,6 +306,16 @@ async fn act(
             let request = v1::FindLeaseRequest { stale, address: address.octets().to_vec() };
             let answer = access.call(async |mut store| store.find_lease(request.clone()).await).await?;
             print(command, &view::LeaseView::of(&answer), table::lease)
+        }
+        Action::Registrations(filter) => {
+            let request = v1::ListRegistrationsRequest {
+                stale,
+                link: filter.link.clone().unwrap_or_default(),
+                duid: filter.duid.as_ref().map(|duid| duid.as_bytes().to_vec()).unwrap_or_default(),
+                after: Vec::new(),
+            };
+            let views = registrations::list(access, request).await?;
+            print(command, &views, |views| registrations::table(views))
         }
         Action::Ranges { pool } => {
             let request = v1::ListRangesRequest { stale, pool: pool.clone().unwrap_or_default() };

@@ -221,6 +221,35 @@ impl Admin for Node {
         Ok(Response::new(v1::ListPoolsAnswer { pools: vec![pool], cluster_time_ms: 1_000 }))
     }
 
+    async fn list_registrations(
+        &self,
+        request: Request<v1::ListRegistrationsRequest>,
+    ) -> Result<Response<v1::ListRegistrationsAnswer>, Status> {
+        let request = request.into_inner();
+        let address = |last| vec![0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+        // Two pieces; only what was asked for is given back, so that the request can be told from the answer.
+        let last: u8 = if request.after.is_empty() { 1 } else { 2 };
+        let registration = v1::Registration {
+            address: address(last),
+            link: 1,
+            duid: if request.duid.is_empty() { vec![0, 3, 0x1b] } else { request.duid },
+            valid_until_ms: 1_060_000,
+            since_ms: 1_000,
+            epoch: 7,
+            version: 9,
+        };
+        let info = v1::RegistrationInfo {
+            registration: Some(registration),
+            link_name: if request.link.is_empty() { "lan".into() } else { request.link },
+            frontend: if last == 1 { "fe-a".into() } else { String::new() },
+        };
+        Ok(Response::new(v1::ListRegistrationsAnswer {
+            registrations: vec![info],
+            cluster_time_ms: 1_000_000,
+            next: if last == 1 { address(1) } else { Vec::new() },
+        }))
+    }
+
     async fn list_events(
         &self,
         _: Request<v1::ListEventsRequest>,
@@ -409,6 +438,19 @@ async fn sv_401_clients_are_asked_by_name_link_pool_or_all_of_them() {
         let line = [&["admin", "--insecure-loopback", "--store", &store, "reconfigure"], wrong].concat();
         assert!(Line::try_parse_from(line).is_err(), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn sv_381_registrations_are_listed_piece_by_piece() {
+    let store = serve(Node::default()).await.to_string();
+    let said = admin(&["--store", &store, "registrations"], None).await.unwrap();
+    assert_eq!(words(&said)[1..], ["2001:db8::1 lan 00031b 1m fe-a", "2001:db8::2 lan 00031b 1m -"]);
+    let line =
+        ["--store", &store, "--output", "json", "registrations", "--duid", "0001abcd", "--link", "wan"];
+    let json: serde_json::Value = serde_json::from_str(&admin(&line, None).await.unwrap()).unwrap();
+    assert_eq!((&json[1]["duid"], &json[1]["link"]), (&"0001abcd".into(), &"wan".into()));
+    assert_eq!((&json[0]["valid_for_ms"], &json[0]["valid_until_ms"]), (&60_000.into(), &1_060_000.into()));
+    assert!(json[1]["frontend"].is_null());
 }
 
 #[test]

@@ -68,6 +68,22 @@ discards! {
     OtherServer => "other_server", "the Server Identifier names another server";
     /// An Information-request with an IA_NA or IA_PD.
     IaInInformationRequest => "ia_in_information_request", "an Information-request contains an IA";
+    /// An Addr-reg-inform with an Option Request (RFC 9686 §4.2).
+    OroInRegistration => "oro_in_registration", "a registration asks for options";
+    /// An Addr-reg-inform without an IA Address at top level, or with several.
+    RegistrationAddress => "registration_address", "a registration does not name exactly one address";
+    /// An Addr-reg-inform about another address than it comes from.
+    RegistrationSource => "registration_source", "a registration does not come from the address that it names";
+    /// An Addr-reg-inform on a link where addresses are not registered.
+    RegistrationOff => "registration_off", "addresses are not registered on the link";
+    /// An address outside the on-link prefixes of its client's link (RFC 9686 §4.2.1).
+    RegistrationOffLink => "registration_off_link", "the address to be registered is not of the link";
+    /// An address that is leased (RFC 9686 §4.2.1).
+    RegistrationLeased => "registration_leased", "the address to be registered is leased";
+    /// More registrations than a client may have, or than are kept.
+    TooManyRegistrations => "too_many_registrations", "too many addresses are registered";
+    /// Nothing can be recorded now: leases are not known yet, or the session ends.
+    RegistrationNotNow => "registration_not_now", "no registration can be recorded now";
     /// A direct client message sent to a unicast address (SV-134).
     UnicastDestination => "unicast_destination", "a client message was sent to a unicast address";
     /// A Relay-forward from a source or interface where relays are not allowed (SEC-04, SEC-05).

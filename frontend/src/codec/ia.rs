@@ -211,25 +211,47 @@ pub(super) fn read_ia<'a>(
 ) -> Result<IaParts<'a>, IaError> {
     let (header, body) = data.split_first_chunk::<IA_HEADER_LEN>().ok_or(IaError::Length)?;
     let [i0, i1, i2, i3, a0, a1, a2, a3, b0, b1, b2, b3] = *header;
-    let mut rest = body;
-    while let Some(option) = take_option(&mut rest, budget)? {
-        if option.code == kind.lease_option_code() {
-            let nested = option.data.get(kind.lease_header_len()..).ok_or(IaError::Length)?;
-            Options::parse(nested, budget)?;
-            let len_bits = read_lease(kind, option.data).ok_or(IaError::Length)?.len_bits;
-            if len_bits > ADDRESS_LEN_BITS {
-                return Err(IaError::PrefixLength);
-            }
-        } else if option.code == opt::STATUS_CODE && option.data.len() < 2 {
-            return Err(IaError::Length);
-        }
-    }
+    let options = check_leases(kind, body, budget)?;
     Ok(IaParts {
         iaid: u32::from_be_bytes([i0, i1, i2, i3]),
         timers: Timers {
             t1_secs: u32::from_be_bytes([a0, a1, a2, a3]),
             t2_secs: u32::from_be_bytes([b0, b1, b2, b3]),
         },
-        options: Options::walked(body),
+        options,
     })
+}
+
+/// Walks the options inside an IA and checks its leases.
+pub(super) fn check_leases<'a>(
+    kind: IaKind,
+    body: &'a [u8],
+    budget: &mut OptionBudget,
+) -> Result<Options<'a>, IaError> {
+    let mut rest = body;
+    while let Some(option) = take_option(&mut rest, budget)? {
+        if option.code == kind.lease_option_code() {
+            check_lease(kind, option.data, budget)?;
+        } else if option.code == opt::STATUS_CODE && option.data.len() < 2 {
+            return Err(IaError::Length);
+        }
+    }
+    Ok(Options::walked(body))
+}
+
+fn check_lease(kind: IaKind, data: &[u8], budget: &mut OptionBudget) -> Result<(), IaError> {
+    let nested = data.get(kind.lease_header_len()..).ok_or(IaError::Length)?;
+    Options::parse(nested, budget)?;
+    let len_bits = read_lease(kind, data).ok_or(IaError::Length)?.len_bits;
+    if len_bits > ADDRESS_LEN_BITS { Err(IaError::PrefixLength) } else { Ok(()) }
+}
+
+/// Checks an IA Address option wherever it stands.
+pub(super) fn check_address(data: &[u8], budget: &mut OptionBudget) -> Result<(), IaError> {
+    check_lease(IaKind::Na, data, budget)
+}
+
+/// Reads an IA Address option that was checked.
+pub(super) fn read_address(data: &[u8]) -> Option<IaLease<'_>> {
+    read_lease(IaKind::Na, data)
 }

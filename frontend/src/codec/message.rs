@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::discard::Discard;
 use super::ia::{Ia, IaKind, read_ia};
 use super::options::{OptionBudget, Options, Oro, RawOption, take_option};
+use super::registration::RegistrationOption;
 use super::shape::{check_client_option, code_list, is_singleton};
 use super::wire::{IAS_MAX, msg, opt};
 
@@ -35,11 +36,13 @@ pub enum MessageKind {
     Decline,
     /// Asks for configuration without leases.
     InformationRequest,
+    /// Tells of an address that the client chose itself (RFC 9686).
+    AddrRegInform,
 }
 
 impl MessageKind {
     /// Every kind, in index order.
-    pub const ALL: [MessageKind; 8] = [
+    pub const ALL: [MessageKind; 9] = [
         MessageKind::Solicit,
         MessageKind::Request,
         MessageKind::Confirm,
@@ -48,6 +51,7 @@ impl MessageKind {
         MessageKind::Release,
         MessageKind::Decline,
         MessageKind::InformationRequest,
+        MessageKind::AddrRegInform,
     ];
 
     /// The kind of a message type octet.
@@ -63,9 +67,13 @@ impl MessageKind {
             msg::RELEASE => Ok(MessageKind::Release),
             msg::DECLINE => Ok(MessageKind::Decline),
             msg::INFORMATION_REQUEST => Ok(MessageKind::InformationRequest),
-            msg::ADVERTISE | msg::REPLY | msg::RECONFIGURE | msg::RELAY_REPLY | msg::LEASEQUERY_REPLY => {
-                Err(Discard::ServerMessage)
-            }
+            msg::ADDR_REG_INFORM => Ok(MessageKind::AddrRegInform),
+            msg::ADVERTISE
+            | msg::REPLY
+            | msg::RECONFIGURE
+            | msg::RELAY_REPLY
+            | msg::LEASEQUERY_REPLY
+            | msg::ADDR_REG_REPLY => Err(Discard::ServerMessage),
             0 => Err(Discard::UnknownMessage),
             other if other <= msg::HIGHEST_ASSIGNED => Err(Discard::UnsupportedMessage),
             _ => Err(Discard::UnknownMessage),
@@ -83,6 +91,7 @@ impl MessageKind {
             MessageKind::Release => msg::RELEASE,
             MessageKind::Decline => msg::DECLINE,
             MessageKind::InformationRequest => msg::INFORMATION_REQUEST,
+            MessageKind::AddrRegInform => msg::ADDR_REG_INFORM,
         }
     }
 
@@ -97,6 +106,7 @@ impl MessageKind {
             MessageKind::Release => "release",
             MessageKind::Decline => "decline",
             MessageKind::InformationRequest => "information_request",
+            MessageKind::AddrRegInform => "addr_reg_inform",
         }
     }
 
@@ -129,8 +139,11 @@ pub struct ClientMessage<'a> {
     pub rapid_commit: bool,
     /// Whether the client would take a Reconfigure.
     pub reconfigure_accept: bool,
-    /// The IAs in wire order: at most [`IAS_MAX`], each (kind, IAID) once. IA_TA is left out (V-01).
+    /// The IAs in wire order: at most [`IAS_MAX`], each (kind, IAID) once. IA_TA is left out (V-01); who is to obey
+    /// RFC 8415 asks for [`ClientMessage::temporary_ias`].
     pub ias: SmallVec<[Ia<'a>; 4]>,
+    /// Of an Addr-reg-inform: what it says of the address, if that is said of one and no other.
+    pub registration: Option<RegistrationOption<'a>>,
     /// Singleton options that were ignored as repeats (SV-109).
     pub repeated_options: u16,
     /// IAs that were ignored as repeats of an IAID of the same kind (SV-110).
@@ -156,17 +169,24 @@ impl<'a> ClientMessage<'a> {
             rapid_commit: false,
             reconfigure_accept: false,
             ias: SmallVec::new(),
+            registration: None,
             repeated_options: 0,
             repeated_iaids: 0,
             options: Options::walked(body),
         };
         let mut singletons_seen: u128 = 0;
+        let mut addresses_told = 0;
         let mut rest = body;
         while let Some(option) = take_option(&mut rest, budget)? {
             check_client_option(option, budget)?;
             match option.code {
                 opt::IA_NA => message.take_ia(IaKind::Na, option.data, budget)?,
                 opt::IA_PD => message.take_ia(IaKind::Pd, option.data, budget)?,
+                opt::IA_ADDR if kind == MessageKind::AddrRegInform => {
+                    addresses_told += 1;
+                    let told = RegistrationOption::read(option.data, budget)?;
+                    message.registration = Some(told).filter(|_| addresses_told == 1);
+                }
                 code if is_singleton(code) => {
                     let bit = 1u128 << (code & 127);
                     if singletons_seen & bit == 0 {

@@ -12,10 +12,12 @@ pub mod encode;
 pub mod ia;
 pub mod message;
 pub mod options;
+pub mod registration;
 pub mod relay;
 pub mod relay_encode;
 pub mod reply;
 mod shape;
+pub mod temporary;
 pub mod validate;
 pub mod wire;
 
@@ -27,9 +29,11 @@ pub use encode::{EncodeError, Writer};
 pub use ia::{Ia, IaKind, IaLease, LeaseTimes, Timers};
 pub use message::{ClientMessage, MessageKind, TransactionId};
 pub use options::{Options, Oro, RawOption};
+pub use registration::RegistrationOption;
 pub use relay::{RelayChain, RelayHeader, RelayLevel};
 pub use relay_encode::{encode_relay_forward, encode_relay_reply};
-pub use validate::validate;
+pub use temporary::TemporaryIa;
+pub use validate::{validate, validate_sender};
 
 use options::OptionBudget;
 

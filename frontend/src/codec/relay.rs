@@ -181,6 +181,11 @@ impl<'a> RelayChain<'a> {
             .expect("decode is entered only for a Relay-forward, so it pushed one level at least")
     }
 
+    /// Where the client's message came from, as the innermost level says.
+    pub fn client_address(&self) -> Ipv6Addr {
+        self.innermost().header.peer_address
+    }
+
     /// The level nearest the server, whose relay the answer is sent to.
     pub fn outermost(&self) -> &RelayLevel<'a> {
         self.levels

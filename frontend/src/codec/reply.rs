@@ -48,13 +48,15 @@ pub enum ReplyError {
     TooManyIas,
 }
 
-/// The two answers that carry leases.
+/// The two answers that carry leases, and the one to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerMessageKind {
     /// An offer: promises nothing.
     Advertise,
     /// A promise.
     Reply,
+    /// An address was registered.
+    AddrRegReply,
 }
 
 /// A Status Code option.
@@ -101,7 +103,7 @@ impl<'a> IaLease<'a> {
     }
 }
 
-/// An Advertise or a Reply.
+/// An Advertise, a Reply or an Addr-reg-reply.
 #[derive(Clone, Debug)]
 pub struct ServerMessage<'a> {
     /// Offer or promise.
@@ -125,7 +127,7 @@ pub struct ServerMessage<'a> {
 }
 
 impl<'a> ServerMessage<'a> {
-    /// Reads an Advertise or a Reply that fills `bytes`; a Relay-reply is to be unwrapped first.
+    /// Reads an Advertise, a Reply or an Addr-reg-reply that fills `bytes`; a Relay-reply is to be unwrapped first.
     ///
     /// Errors: malformed, another type, or beyond a bound of [`super::wire`].
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ReplyError> {
@@ -134,6 +136,7 @@ impl<'a> ServerMessage<'a> {
         let kind = match kind {
             msg::ADVERTISE => ServerMessageKind::Advertise,
             msg::REPLY => ServerMessageKind::Reply,
+            msg::ADDR_REG_REPLY => ServerMessageKind::AddrRegReply,
             found => return Err(ReplyError::UnexpectedType { found }),
         };
         let mut budget = OptionBudget::new();

@@ -64,6 +64,10 @@ pub mod msg {
     pub const RELAY_REPLY: u8 = 13;
     /// Leasequery-reply: server to requestor.
     pub const LEASEQUERY_REPLY: u8 = 15;
+    /// Addr-reg-inform: client to servers (RFC 9686).
+    pub const ADDR_REG_INFORM: u8 = 36;
+    /// Addr-reg-reply: server to client (RFC 9686).
+    pub const ADDR_REG_REPLY: u8 = 37;
     /// Highest type that IANA has assigned (Addr-reg-reply); anything above is unknown.
     pub const HIGHEST_ASSIGNED: u8 = 37;
 }
@@ -76,9 +80,11 @@ pub mod opt {
     pub const SERVER_ID: u16 = 2;
     /// Identity association for non-temporary addresses: IAID, T1, T2, options.
     pub const IA_NA: u16 = 3;
-    /// Identity association for temporary addresses: obsolete, ignored (V-01).
+    /// Identity association for temporary addresses: IAID, options; obsolete, ignored unless RFC 8415 is to be obeyed
+    /// (V-01, SV-135).
     pub const IA_TA: u16 = 4;
-    /// IA Address: address, preferred, valid, options; inside IA_NA only.
+    /// IA Address: address, preferred, valid, options; inside IA_NA, or alone in an
+    /// Addr-reg-inform.
     pub const IA_ADDR: u16 = 5;
     /// Option Request: list of codes.
     pub const ORO: u16 = 6;
@@ -164,6 +170,8 @@ pub mod opt {
     pub const CAPTIVE_PORTAL: u16 = 103;
     /// Relay Source Port: u16. Source: RFC 8357.
     pub const RELAY_SOURCE_PORT: u16 = 135;
+    /// Addresses may be registered here: empty. Source: RFC 9686.
+    pub const ADDR_REG_ENABLE: u16 = 148;
 }
 
 /// Status codes. Source: RFC 9915 §21.13.
@@ -178,6 +186,8 @@ pub mod status {
     pub const NO_BINDING: u16 = 3;
     /// The address does not fit the client's link.
     pub const NOT_ON_LINK: u16 = 4;
+    /// The client is to use multicast: obsolete, for RFC 8415's clients alone (SV-135). Source: RFC 8415 §21.13.
+    pub const USE_MULTICAST: u16 = 5;
     /// No prefix for this IA_PD.
     pub const NO_PREFIX_AVAIL: u16 = 6;
 }

@@ -20,7 +20,7 @@ pub struct Counters {
     pub discards: [u64; Discard::COUNT],
     /// Advertises sent.
     pub advertises: u64,
-    /// Replies sent.
+    /// Replies sent, Addr-reg-replies included.
     pub replies: u64,
     /// Answers by the reason why this frontend gave them, in the order of [`Cause::ALL`]; those that waited for a
     /// look-up are not in it.

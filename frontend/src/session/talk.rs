@@ -288,6 +288,7 @@ mod tests {
             returned: Vec::new(),
             acked_index: LogIndex(0),
             closing: false,
+            registrations: Vec::new(),
         }))
     }
 

@@ -3,6 +3,7 @@
 
 mod lease;
 mod reconfigure;
+mod registration;
 mod session;
 
 pub use reconfigure::reconfigure_message;

@@ -3,6 +3,7 @@
 use super::{ConvertError, address, need, prefix};
 use crate::lease::{Lease, LeaseUpdate};
 use crate::network::Network;
+use crate::registration::{Registration, RegistrationUpdate};
 use crate::session::{
     BatchOutcome, FromStore, Heartbeat, Hello, HostProof, InterfaceHealth, LinkReport, Liveness, LoadChunk,
     PROTOCOL_VERSION, RangeRecord, RangeRequest, RefusalReason, Refused, SessionBatch, StoreEvent,
@@ -28,6 +29,7 @@ impl From<&SessionBatch> for v1::SessionBatch {
             returned: b.returned.iter().map(|r| (*r).into()).collect(),
             acked_index: b.acked_index.0,
             closing: b.closing,
+            registrations: b.registrations.iter().map(Into::into).collect(),
         }
     }
 }
@@ -45,6 +47,11 @@ impl TryFrom<&v1::SessionBatch> for SessionBatch {
             returned: raw.returned.iter().map(RangeId::from).collect(),
             acked_index: LogIndex(raw.acked_index),
             closing: raw.closing,
+            registrations: raw
+                .registrations
+                .iter()
+                .map(RegistrationUpdate::try_from)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -242,6 +249,7 @@ impl From<&StoreEvent> for v1::StoreEvent {
             StoreEvent::Draining { on } => store_event::Body::Draining(v1::Draining { on: *on }),
             StoreEvent::ReconfigureSecret(s) => store_event::Body::ReconfigureSecret(s.into()),
             StoreEvent::Reconfigure(order) => store_event::Body::Reconfigure(order.as_ref().into()),
+            StoreEvent::Registration(r) => store_event::Body::Registration(r.as_ref().into()),
         };
         Self { body: Some(body) }
     }
@@ -282,6 +290,7 @@ impl TryFrom<&v1::StoreEvent> for StoreEvent {
             store_event::Body::Draining(d) => Self::Draining { on: d.on },
             store_event::Body::ReconfigureSecret(s) => Self::ReconfigureSecret(s.try_into()?),
             store_event::Body::Reconfigure(order) => Self::Reconfigure(Arc::new(order.try_into()?)),
+            store_event::Body::Registration(r) => Self::Registration(Arc::new(r.try_into()?)),
         })
     }
 }
@@ -319,6 +328,7 @@ impl From<&FromStore> for v1::StoreMessage {
             FromStore::Load(c) => store_message::Body::Load(v1::LoadChunk {
                 leases: c.leases.iter().map(|l| l.as_ref().into()).collect(),
                 ranges: c.ranges.iter().map(Into::into).collect(),
+                registrations: c.registrations.iter().map(|r| r.as_ref().into()).collect(),
                 done: c.done.is_some(),
                 index: c.done.unwrap_or_default().0,
             }),
@@ -385,6 +395,11 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
             store_message::Body::Load(c) => Self::Load(LoadChunk {
                 leases: leases_from_wire(&c.leases)?,
                 ranges: c.ranges.iter().map(RangeRecord::try_from).collect::<Result<_, _>>()?,
+                registrations: c
+                    .registrations
+                    .iter()
+                    .map(|r| Registration::try_from(r).map(Arc::new))
+                    .collect::<Result<_, _>>()?,
                 done: c.done.then_some(LogIndex(c.index)),
             }),
             store_message::Body::Entry(e) => Self::Entry(StreamEntry {

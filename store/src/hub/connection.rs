@@ -51,11 +51,17 @@ pub(super) struct Progress {
     pub(super) at: LocalTime,
 }
 
-/// How far a load has come.
+/// How far a load has come: leases first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
-    /// The last prefix looked at.
-    pub(super) after: Option<Prefix>,
+pub(super) enum Load {
+    Leases {
+        /// The last prefix looked at.
+        after: Option<Prefix>,
+    },
+    Registrations {
+        /// The last address looked at.
+        after: Option<u128>,
+    },
 }
 
 impl Connection {

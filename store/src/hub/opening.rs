@@ -86,7 +86,7 @@ impl Hub {
                 epoch,
                 welcomed_at: now,
                 catching_up: resume,
-                load: resume.is_none().then_some(Load { after: None }),
+                load: resume.is_none().then_some(Load::Leases { after: None }),
                 paused: false,
                 told: BTreeMap::new(),
                 heartbeat: None,

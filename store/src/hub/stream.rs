@@ -4,8 +4,9 @@ use super::connection::Load;
 use super::{ConnectionId, Hub, HubOutput};
 use crate::machine::{Audience, Event, Machine};
 use leasehold_proto::lease::Lease;
+use leasehold_proto::registration::Registration;
 use leasehold_proto::session::{FromStore, LoadChunk, StreamEntry};
-use leasehold_proto::words::{Epoch, FrontendId, LogIndex, PoolId};
+use leasehold_proto::words::{Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -70,7 +71,12 @@ impl Hub {
     pub(super) fn send_ranges(&mut self, id: ConnectionId, frontend: &FrontendId, machine: &Machine) {
         let ranges = machine.range_records_for(frontend);
         for piece in ranges.chunks(RANGES_PIECE) {
-            let chunk = LoadChunk { leases: Vec::new(), ranges: piece.to_vec(), done: None };
+            let chunk = LoadChunk {
+                leases: Vec::new(),
+                ranges: piece.to_vec(),
+                registrations: Vec::new(),
+                done: None,
+            };
             self.out.push(HubOutput::Send(id, FromStore::Load(chunk)));
         }
     }
@@ -78,11 +84,27 @@ impl Hub {
     fn load_piece(&mut self, id: ConnectionId, load: Load, machine: &Machine) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let Some(stream) = connection.stream.as_mut() else { return };
-        let (leases, last) = piece(load, &connection.frontend, self.settings.load_piece_len, machine);
-        let done = last.is_none().then_some(machine.applied());
-        stream.load = last.map(|last| Load { after: Some(last.prefix) });
-        if done.is_some() || !leases.is_empty() {
-            let chunk = LoadChunk { leases, ranges: Vec::new(), done };
+        let (frontend, len) = (&connection.frontend, self.settings.load_piece_len);
+        let mut chunk =
+            LoadChunk { leases: Vec::new(), ranges: Vec::new(), registrations: Vec::new(), done: None };
+        stream.load = match load {
+            Load::Leases { after } => {
+                let (leases, last) = leases_piece(after, frontend, len, machine);
+                chunk.leases = leases;
+                let has_registrations = machine.registrations_above(None).next().is_some();
+                match last {
+                    Some(last) => Some(Load::Leases { after: Some(last.prefix) }),
+                    None => has_registrations.then_some(Load::Registrations { after: None }),
+                }
+            }
+            Load::Registrations { after } => {
+                let (registrations, last) = registrations_piece(after, frontend, len, machine);
+                chunk.registrations = registrations;
+                last.map(|last| Load::Registrations { after: Some(last) })
+            }
+        };
+        chunk.done = stream.load.is_none().then_some(machine.applied());
+        if chunk.done.is_some() || !chunk.leases.is_empty() || !chunk.registrations.is_empty() {
             self.out.push(HubOutput::Send(id, FromStore::Load(chunk)));
         }
     }
@@ -111,13 +133,13 @@ fn entry_for(
 }
 
 /// The next leases of a load, and the last lease looked at if there may be more.
-fn piece<'m>(
-    load: Load,
+fn leases_piece<'m>(
+    after: Option<Prefix>,
     frontend: &FrontendId,
     len: usize,
     machine: &'m Machine,
 ) -> (Vec<Arc<Lease>>, Option<&'m Arc<Lease>>) {
-    let from = load.after.map_or(Bound::Unbounded, Bound::Excluded);
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut leases = Vec::new();
     let mut pool: Option<(PoolId, bool)> = None;
     let mut last = None;
@@ -136,4 +158,31 @@ fn piece<'m>(
         }
     }
     (leases, None)
+}
+
+/// The next registrations of a load, and the last one looked at if there may be more.
+fn registrations_piece(
+    after: Option<u128>,
+    frontend: &FrontendId,
+    len: usize,
+    machine: &Machine,
+) -> (Vec<Arc<Registration>>, Option<u128>) {
+    let mut registrations = Vec::new();
+    let mut link: Option<(LinkId, bool)> = None;
+    let mut last = None;
+    for (looked_at, registration) in machine.registrations_above(after).enumerate() {
+        if registrations.len() >= len || looked_at >= len.saturating_mul(LOOK_PAST) {
+            return (registrations, last);
+        }
+        last = Some(registration.address);
+        let concerned = match link {
+            Some((same, answer)) if same == registration.link => answer,
+            _ => machine.link_concerns(registration.link, frontend),
+        };
+        link = Some((registration.link, concerned));
+        if concerned {
+            registrations.push(Arc::clone(registration));
+        }
+    }
+    (registrations, None)
 }

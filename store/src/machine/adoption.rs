@@ -35,6 +35,7 @@ impl Machine {
         // Who promised it first, untold, may have been superseded since, and knows it all the same (R2).
         lease.born = LogIndex(0);
         self.note_two_addresses(epoch, &lease);
+        self.end_registrations_in(lease.prefix, out);
         self.put_lease(lease, relationship);
         self.counters.adopted += 1;
         // The adopter reads the record before it reads that its batch was taken.

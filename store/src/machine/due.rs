@@ -22,6 +22,8 @@ pub(super) enum Due {
     Lease(Prefix),
     /// A lease that awaits freeing, to be looked at because a silent session may be dead by then.
     Free(Prefix),
+    /// The end of a registration.
+    Registration(u128),
 }
 
 impl Machine {
@@ -48,6 +50,7 @@ impl Machine {
                 Due::Session(epoch) => self.session_moment(epoch),
                 Due::Lease(prefix) => self.lease_moment(prefix),
                 Due::Free(prefix) => self.free_moment(prefix),
+                Due::Registration(address) => self.registration_moment(address),
             };
             if true_moment > moment {
                 // A stale reminder: back into the order, even if its moment has come as well.
@@ -58,6 +61,7 @@ impl Machine {
                 Due::Session(epoch) => self.session_due(epoch, out),
                 Due::Lease(prefix) => self.lease_due(prefix, out),
                 Due::Free(prefix) => self.free_due(prefix, out),
+                Due::Registration(address) => self.registration_due(address, out),
             });
         }
     }
@@ -85,6 +89,7 @@ impl Machine {
                 self.index_ending(&lease, relationship);
             }
         }
+        self.remind_of_registrations();
         self.schedule_sessions();
     }
 

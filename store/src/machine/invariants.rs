@@ -1,6 +1,7 @@
 //! What must hold after every apply, one function each: called by tests and by the simulation, not by the service.
 
 use super::state::Machine;
+use leasehold_proto::lease::LeaseState;
 use leasehold_proto::words::Prefix;
 
 /// All properties; the first that does not hold, in words. Of rows of an old cluster, nothing holds before a new one is
@@ -13,6 +14,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
         return Ok(());
     }
     leases_do_not_overlap(machine)?;
+    registrations_are_of_nobodys_addresses(machine)?;
     if machine.restoring {
         // An old cluster's rows, of which nothing follows until it is founded from them.
         return Ok(());
@@ -40,6 +42,23 @@ pub fn leases_do_not_overlap(machine: &Machine) -> Result<(), String> {
             return Err(format!("{before} and {prefix} overlap"));
         }
         last = Some(*prefix);
+    }
+    Ok(())
+}
+
+/// No registered address is leased, or ended and not free yet; and each is to end.
+///
+/// # Errors
+/// Names the address.
+pub fn registrations_are_of_nobodys_addresses(machine: &Machine) -> Result<(), String> {
+    for (address, registration) in &machine.registrations {
+        let at = Prefix::address(*address);
+        if machine.lease_covering(*address).is_some_and(|l| l.state != LeaseState::Free) {
+            return Err(format!("{at} is registered and leased"));
+        }
+        if registration.address != *address || registration.is_over() {
+            return Err(format!("the registration of {at} is of another address, or over"));
+        }
     }
     Ok(())
 }

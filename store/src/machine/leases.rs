@@ -92,6 +92,7 @@ impl Machine {
         }
         let lease = self.fresh_lease(epoch, update);
         self.note_two_addresses(epoch, &lease);
+        self.end_registrations_in(lease.prefix, out);
         self.put_lease(lease, relationship);
         self.tell_lease(update, Audience::RelationshipExcept(relationship, epoch), out);
         Ok(())

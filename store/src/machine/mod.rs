@@ -33,6 +33,7 @@ mod ownership;
 mod pool_view;
 mod ranges;
 mod reconfigure;
+mod registrations;
 mod reshaping;
 mod restore;
 mod rows;

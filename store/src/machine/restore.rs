@@ -89,6 +89,11 @@ impl Machine {
                     pool.unclean_below = u64::MAX;
                 }
             }
+            RowKey::Registration(address) => {
+                if let Some(registration) = self.registrations.get_mut(&address).map(Arc::make_mut) {
+                    (registration.epoch, registration.version) = (Epoch::NONE, applied);
+                }
+            }
             _ => {}
         }
         self.touch(kind);

@@ -14,6 +14,7 @@ use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
+use leasehold_proto::registration::Registration;
 use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::v1;
@@ -38,6 +39,7 @@ pub(super) enum RowKey {
     Draining,
     Conflict(u64),
     Written,
+    Registration(u128),
 }
 
 /// A row that cannot be understood.
@@ -84,6 +86,10 @@ impl RowKey {
                 key.extend(number.to_be_bytes());
             }
             Self::Written => key.push(10),
+            Self::Registration(address) => {
+                key.push(11);
+                key.extend(address.to_be_bytes());
+            }
         }
         key
     }
@@ -111,6 +117,7 @@ impl RowKey {
             8 => Self::Draining,
             9 => Self::Conflict(number(rest)?),
             10 => Self::Written,
+            11 => Self::Registration(rest.try_into().map(u128::from_be_bytes).ok()?),
             _ => return None,
         })
     }
@@ -138,7 +145,8 @@ impl Machine {
             .chain(self.leases.keys().map(|k| RowKey::Lease(*k)))
             .chain([RowKey::Draining])
             .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)))
-            .chain([RowKey::Written]);
+            .chain([RowKey::Written])
+            .chain(self.registrations.keys().map(|k| RowKey::Registration(*k)));
         keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
     }
 
@@ -165,6 +173,10 @@ impl Machine {
             }
             RowKey::Conflict(number) => self.conflicts.get(&number)?.to_row(number).encode_to_vec(),
             RowKey::Written => self.written.as_ref()?.encode_to_vec(),
+            RowKey::Registration(address) => {
+                let registration = Some(self.registrations.get(&address)?.as_ref().into());
+                v1::RegistrationRow { format_version: FORMAT_VERSION, registration }.encode_to_vec()
+            }
         })
     }
 
@@ -255,6 +267,7 @@ impl Machine {
                 self.written = Some(Arc::new(decode(value)?));
                 Ok(())
             }
+            Some(11) => self.restore_registration(&decode(value)?),
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
         }
     }
@@ -285,6 +298,16 @@ impl Machine {
         let secret = row.reconfigure_secret.as_ref().map(TryInto::try_into).transpose();
         let secret = secret.map_err(|e: ConvertError| e.to_string())?;
         self.reconfigure = Reconfigure { secret, orders: row.reconfigure_orders };
+        Ok(())
+    }
+
+    fn restore_registration(&mut self, row: &v1::RegistrationRow) -> Result<(), String> {
+        if row.format_version != FORMAT_VERSION {
+            return Err(format!("format {} is not this program's {FORMAT_VERSION}", row.format_version));
+        }
+        let raw = row.registration.as_ref().ok_or("`registration` is missing")?;
+        let registration = Registration::try_from(raw).map_err(|e| e.to_string())?;
+        self.registrations.insert(registration.address, Arc::new(registration));
         Ok(())
     }
 

@@ -104,6 +104,7 @@ impl Machine {
             self.look_again(epoch);
         }
         let refused = self.take_updates(epoch, batch, out);
+        self.take_registrations(epoch, &batch.registrations, out);
         self.take_back(epoch, &batch.returned, out);
         self.acknowledge_events(epoch, batch);
         let extended = self.extend(epoch);

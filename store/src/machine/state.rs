@@ -9,6 +9,7 @@ use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::Network;
 use leasehold_proto::pool::Pool;
+use leasehold_proto::registration::Registration;
 use leasehold_proto::session::{HostProof, UpdateRefusal};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::{
@@ -36,6 +37,8 @@ pub struct Machine {
     pub(super) sessions: BTreeMap<Epoch, Session>,
     pub(super) ranges: BTreeMap<RangeId, RangeState>,
     pub(super) leases: BTreeMap<Prefix, Arc<Lease>>,
+    /// By address (RFC 9686).
+    pub(super) registrations: BTreeMap<u128, Arc<Registration>>,
     /// Frontends that hand everything back and get nothing more, until they are told to serve again.
     pub(super) draining: BTreeSet<FrontendId>,
     /// Founded from an old cluster's rows: nothing is granted before this.
@@ -207,6 +210,10 @@ pub struct Counters {
     pub conflicts_two_clients: u64,
     /// Bindings that two sessions gave an address each (R9).
     pub conflicts_two_addresses: u64,
+    /// Registrations made, extended or ended by their clients (RFC 9686).
+    pub registrations: u64,
+    /// Registrations not taken.
+    pub registrations_refused: u64,
 }
 
 impl Machine {

@@ -137,7 +137,7 @@ impl Queue {
 
 fn records(message: &FromStore) -> usize {
     match message {
-        FromStore::Load(chunk) => chunk.leases.len() + chunk.ranges.len(),
+        FromStore::Load(chunk) => chunk.leases.len() + chunk.ranges.len() + chunk.registrations.len(),
         FromStore::Entry(entry) => entry.events.len(),
         FromStore::Lookup { leases, .. } => leases.len(),
         FromStore::Welcome(_)

@@ -6,6 +6,7 @@ use leasehold_proto::identity::Role;
 use leasehold_proto::lease::{Lease, LeaseUpdate, UpdateKind};
 use leasehold_proto::network::Network;
 use leasehold_proto::reconfigure::{ReconfigureOrder, ReconfigureSecret};
+use leasehold_proto::registration::Registration;
 use leasehold_proto::session::{
     BatchOutcome, FromStore, Heartbeat, Hello, RangeRequest, RefusalReason, Refused, SessionBatch,
     StoreEvent, ToStore, Welcome,
@@ -68,6 +69,7 @@ pub(crate) struct Frontend {
     pub(crate) ranges: BTreeSet<RangeId>,
     /// What the store has told of others' leases.
     pub(crate) told: BTreeMap<Prefix, Arc<Lease>>,
+    pub(crate) registered: BTreeMap<u128, Arc<Registration>>,
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
     pub(crate) draining: bool,
@@ -89,6 +91,7 @@ impl Frontend {
             network: None,
             ranges: BTreeSet::new(),
             told: BTreeMap::new(),
+            registered: BTreeMap::new(),
             outcomes: Vec::new(),
             live: BTreeMap::new(),
             draining: false,
@@ -184,6 +187,7 @@ impl Frontend {
                 for lease in chunk.leases {
                     self.told.insert(lease.prefix, lease);
                 }
+                self.registered.extend(chunk.registrations.into_iter().map(|r| (r.address, r)));
                 let own = chunk.ranges.iter().filter(|r| r.owner == self.epoch && !r.closed);
                 self.ranges.extend(own.map(|r| r.range));
                 self.loaded |= chunk.done.is_some();
@@ -221,6 +225,10 @@ impl Frontend {
             StoreEvent::Draining { on } => self.draining = on,
             StoreEvent::ReconfigureSecret(secret) => self.secret = Some(secret),
             StoreEvent::Reconfigure(order) => self.orders.push(order),
+            StoreEvent::Registration(registration) => match registration.is_over() {
+                true => drop(self.registered.remove(&registration.address)),
+                false => drop(self.registered.insert(registration.address, registration)),
+            },
         }
     }
 
@@ -234,6 +242,7 @@ impl Frontend {
             returned: Vec::new(),
             acked_index: self.index,
             closing: false,
+            registrations: Vec::new(),
         };
         change(&mut batch);
         let batch = Arc::new(batch);

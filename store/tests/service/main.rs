@@ -2,7 +2,8 @@
 //! protocol, an administrator.
 //!
 //! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
-//! configuration. `spreading`: relationships left to the store. `reconfigure`: orders to ask clients. `security`: certificates, roles, refusals.
+//! configuration. `registrations`: addresses that clients chose themselves. `spreading`: relationships left to the store.
+//! `reconfigure`: orders to ask clients. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,6 +13,7 @@ mod cluster;
 mod frontend;
 mod reconfigure;
 mod recovery;
+mod registrations;
 mod security;
 mod sessions;
 mod spreading;

@@ -116,10 +116,12 @@ fn serve(network: Network) {
             network: Some(Arc::new(network)),
             supersedes: Epoch::NONE,
             draining: false,
+            reconfigure_secret: None,
+            reconfigure_orders: 0,
         }),
         &mut sink,
     );
-    let done = LoadChunk { leases: Vec::new(), ranges: Vec::new(), done: Some(LogIndex(1)) };
+    let done = LoadChunk { leases: Vec::new(), ranges: Vec::new(), registrations: Vec::new(), done: Some(LogIndex(1)) };
     engine.apply(now, FromStore::Load(done), &mut sink);
     engine.drain(now, &mut to_store);
     for interface in &interfaces {

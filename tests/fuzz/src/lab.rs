@@ -348,7 +348,7 @@ impl Lab {
         self.told += leases.len() as u64;
         let leases = leases.into_iter().map(Arc::new).collect();
         let done = is_last.then_some(LogIndex(self.index));
-        self.apply(FromStore::Load(LoadChunk { leases, ranges: Vec::new(), done }));
+        self.apply(FromStore::Load(LoadChunk { leases, ranges: Vec::new(), registrations: Vec::new(), done }));
     }
 
     /// The oldest question about a client is answered with these leases of it.

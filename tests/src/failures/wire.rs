@@ -131,7 +131,7 @@ impl Wire {
                 }
                 return;
             }
-            MessageKind::Confirm | MessageKind::InformationRequest => return,
+            MessageKind::Confirm | MessageKind::InformationRequest | MessageKind::AddrRegInform => return,
         };
         if wanted == Wanted::New {
             // It has given up what it wanted to extend.

@@ -134,7 +134,8 @@ impl World {
                 self.client_is_offered(number, now, &message)
             }
             (Doing::Soliciting, ServerMessageKind::Reply) if !message.rapid_commit => return,
-            (Doing::Away(_) | Doing::Bound, _) | (_, ServerMessageKind::Advertise) => return,
+            (Doing::Away(_) | Doing::Bound, _)
+            | (_, ServerMessageKind::Advertise | ServerMessageKind::AddrRegReply) => return,
             (Doing::Releasing | Doing::Declining, _) => self.client_finishes(number, now),
             (Doing::Confirming, _) => self.client_is_confirmed(number, now, &message),
             (_, ServerMessageKind::Reply) => self.client_is_told(number, slot, now, &message),

@@ -67,10 +67,10 @@ fn sv_108_unknown_options_are_ignored_and_unknown_messages_dropped() {
     for kind in 0..=u8::MAX {
         let outcome = decode(&message_of(kind, &[])).map(|_| ());
         let expected = match kind {
-            1 | 3 | 4 | 5 | 6 | 8 | 9 | 11 => Ok(()),
-            2 | 7 | 10 | 13 | 15 => Err(Discard::ServerMessage),
+            1 | 3 | 4 | 5 | 6 | 8 | 9 | 11 | 36 => Ok(()),
+            2 | 7 | 10 | 13 | 15 | 37 => Err(Discard::ServerMessage),
             12 => Err(Discard::TruncatedHeader),
-            14 | 16..=37 => Err(Discard::UnsupportedMessage),
+            14 | 16..=35 => Err(Discard::UnsupportedMessage),
             _ => Err(Discard::UnknownMessage),
         };
         assert_eq!(outcome, expected, "{kind}");
@@ -284,6 +284,8 @@ fn validation_table_of_requirements_3_2() {
                         (InformationRequest, _, Some(duid)) if duid == other => Err(Discard::OtherServer),
                         (InformationRequest, ..) if with_ia => Err(Discard::IaInInformationRequest),
                         (InformationRequest, ..) => Ok(()),
+                        (AddrRegInform, true, None) => Err(Discard::RegistrationAddress),
+                        (AddrRegInform, true, Some(_)) => Err(Discard::UnexpectedServerId),
                         (_, false, _) => Err(Discard::NoClientId),
                         (Solicit | Confirm | Rebind, true, None) => Ok(()),
                         (Solicit | Confirm | Rebind, true, Some(_)) => Err(Discard::UnexpectedServerId),

@@ -5,6 +5,7 @@
 //! or on a link whose prefixes are not known, there is no answer (SV-322). Source: RFC 9915 §18.3.3.
 
 use super::context::{Context, all_named};
+use super::legacy;
 use super::plan::{Plan, Status};
 use crate::codec::{Discard, IaKind};
 
@@ -14,7 +15,7 @@ pub(super) fn answer(cx: &Context<'_, '_>) -> Result<Plan, Discard> {
         return Err(Discard::UnknownLinkConfirm);
     }
     let mut status = None;
-    for prefix in cx.message.ias_of(IaKind::Na).flat_map(all_named) {
+    for prefix in cx.message.ias_of(IaKind::Na).flat_map(all_named).chain(legacy::named(cx)) {
         if cx.is_off_link(prefix) {
             status = Some(Status::NOT_ON_LINK);
             break;

@@ -7,7 +7,7 @@
 use super::pools::LinkPools;
 use super::reconfigure::Offer;
 use super::relay_data;
-use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain};
+use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain, TemporaryIa};
 use crate::engine::leases::{IaRef, Leases};
 use leasehold_proto::lease::LeaseExtra;
 use leasehold_proto::network::{Link, Network, Relationship};
@@ -24,6 +24,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) now: LocalTime,
     pub(super) message: &'a ClientMessage<'m>,
     pub(super) relay: Option<&'a RelayChain<'m>>,
+    /// IA_TAs, if they are to be answered (SV-135).
+    pub(super) temporary: &'a [TemporaryIa<'m>],
     pub(super) network: &'a Network,
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,

@@ -16,10 +16,13 @@ use super::plan::Plan;
 use super::pools::{LinkAt, RelationshipAt, Topology};
 use super::server::{self, Speaker};
 use super::{
-    Exchange, confirm, decline, ending, information_request, link, rebind, release, renew, reply, request,
-    solicit,
+    Exchange, confirm, decline, ending, information_request, legacy, link, rebind, register, release, renew,
+    reply, request, solicit,
 };
-use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, decode, validate};
+use crate::codec::wire::msg;
+use crate::codec::{
+    ClientMessage, Decoded, Discard, MessageKind, RelayChain, Writer, decode, validate, validate_sender,
+};
 use crate::engine::counters::Counters;
 use crate::engine::leases::{Leases, Owner, Service};
 use crate::engine::{Packet, ReplySink};
@@ -258,15 +261,30 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let message = decoded.message();
         if decoded.relay().is_none() && !packet.destination.is_multicast() {
-            return Err(Discard::UnicastDestination);
+            return self.answer_unicast(packet, message);
         }
         // Which DUIDs a Server Identifier may hold is judged where the logical servers are known.
         validate(message, message.server_id.unwrap_or_default())?;
+        validate_sender(message, decoded.relay().map_or(packet.source, RelayChain::client_address))?;
         // The index stands aside while leases and kept messages change beside it.
         let topology = self.exchange.topology.take().ok_or(Discard::NoConfiguration)?;
         let outcome = self.consider_in(&topology, packet, &decoded, occasion);
         self.exchange.topology = Some(topology);
         outcome
+    }
+
+    /// What a client sent to this machine's own address is dropped, or answered by a word about multicast (SV-134,
+    /// SV-135).
+    fn answer_unicast(
+        &mut self,
+        packet: &Packet<'_>,
+        message: &ClientMessage<'_>,
+    ) -> Result<Handled, Discard> {
+        let server_duid = legacy::told_to_use_multicast(self.exchange.topology.as_ref(), message)?;
+        let mut out = Writer::new(self.replies.begin(), reply::PAYLOAD_LEN_MAX);
+        legacy::write_use_multicast(message, server_duid, &mut out).map_err(|_| Discard::ReplyTooLong)?;
+        self.replies.commit(reply::reply_to(packet, None));
+        Ok(Handled::Answered { message_type: msg::REPLY, cause: None })
     }
 
     fn consider_in(
@@ -286,7 +304,11 @@ impl<S: ReplySink> Desk<'_, S> {
             MessageKind::Confirm => Discard::UnknownLinkConfirm,
             _ => Discard::NoLink,
         };
-        let link = link::choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
+        let choose = match message.kind {
+            MessageKind::AddrRegInform => link::choose_to_register,
+            _ => link::choose,
+        };
+        let link = choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
         if occasion == Occasion::Arrived {
             self.exchange.heard.heard(topology.link(link).id);
         }
@@ -442,7 +464,10 @@ impl<S: ReplySink> Desk<'_, S> {
         key: u64,
         packet: &Packet<'_>,
     ) -> bool {
-        let about_leases = !matches!(message.kind, MessageKind::Confirm | MessageKind::InformationRequest);
+        let about_leases = !matches!(
+            message.kind,
+            MessageKind::Confirm | MessageKind::InformationRequest | MessageKind::AddrRegInform
+        );
         let (Some(duid), link) = (message.client_id, place.link_id()) else { return false };
         if !about_leases || self.leases.is_loaded() {
             return false;
@@ -481,10 +506,12 @@ impl<S: ReplySink> Desk<'_, S> {
         let all_pools = place.topology.pools(place.link, place.server);
         let own_pools = all_pools.for_classes(place.topology.network(), classes);
         let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
+        let temporary = legacy::temporary_ias(place.topology.network(), message)?;
         let cx = Context {
             now: self.now,
             message,
             relay,
+            temporary: &temporary,
             network: place.topology.network(),
             link: place.topology.link(place.link),
             relationship: place.relationship(),
@@ -505,7 +532,7 @@ impl<S: ReplySink> Desk<'_, S> {
             is_kept: occasion != Occasion::Arrived,
         };
         self.leases.reply_begin();
-        let plan = plan(&cx, self.leases)?;
+        let plan = legacy::or_temporary(&cx, plan(&cx, self.leases))?;
         let options = place.topology.options_for(place.link, classes, cx.duid, || {
             let first = plan.ias.iter().flat_map(|ia| &ia.lines).find(|line| line.extended)?;
             Some(self.leases.pool_of(first.prefix)?.id)
@@ -536,6 +563,7 @@ fn plan(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
         MessageKind::Decline => decline::answer(cx, leases),
         MessageKind::Confirm => confirm::answer(cx),
         MessageKind::InformationRequest => Ok(information_request::answer()),
+        MessageKind::AddrRegInform => register::answer(cx, leases),
     }
 }
 

@@ -28,6 +28,18 @@ impl InterfaceLinks {
     }
 }
 
+/// The link on which a registration of an address is judged. Straight from its client it is the link of the interface, if
+/// that has one: the source is the address to be judged, and proves nothing.
+pub(in crate::engine) fn choose_to_register(
+    topology: &Topology,
+    interfaces: &InterfaceLinks,
+    packet: &Packet<'_>,
+    relay: Option<&RelayChain<'_>>,
+) -> Option<LinkAt> {
+    let received_on = interfaces.link(packet.interface_index).filter(|_| relay.is_none());
+    received_on.or_else(|| choose(topology, interfaces, packet, relay))
+}
+
 /// The link that a message comes from; nothing when no configured link matches (SV-155).
 pub(in crate::engine) fn choose(
     topology: &Topology,

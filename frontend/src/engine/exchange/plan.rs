@@ -23,6 +23,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) const SUCCESS: Self = Self { code: status::SUCCESS, text: "" };
     pub(super) const NOT_ON_LINK: Self = Self { code: status::NOT_ON_LINK, text: "not on this link" };
+    pub(super) const USE_MULTICAST: Self = Self { code: status::USE_MULTICAST, text: "use multicast" };
     pub(super) const NO_BINDING: Self = Self { code: status::NO_BINDING, text: "no binding" };
 
     /// The status of an IA for which there is nothing (SV-305, SV-312).
@@ -92,11 +93,21 @@ impl IaAnswer {
     }
 }
 
+/// What an answer holds beside identifiers and status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// IAs and options.
+    Usual,
+    /// The address that was registered.
+    Registration,
+}
+
 /// An answer in the making.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Advertise or Reply.
+    /// Advertise, Reply or Addr-reg-reply.
     pub(super) message_type: u8,
+    pub(super) body: Body,
     /// Whether it is a Reply to a Solicit (SV-302).
     pub(super) rapid_commit: bool,
     /// Top-level status.
@@ -107,7 +118,13 @@ pub(super) struct Plan {
 impl Plan {
     /// An empty Reply.
     pub(super) fn reply() -> Self {
-        Self { message_type: msg::REPLY, rapid_commit: false, status: None, ias: SmallVec::new() }
+        Self {
+            message_type: msg::REPLY,
+            body: Body::Usual,
+            rapid_commit: false,
+            status: None,
+            ias: SmallVec::new(),
+        }
     }
 
     /// An empty Advertise.

@@ -7,8 +7,8 @@
 
 use super::context::Context;
 use super::options::{OptionSet, chosen};
-use super::plan::{IaAnswer, Plan, Status};
-use super::relay_supplied;
+use super::plan::{Body, IaAnswer, Plan, Status};
+use super::{legacy, register, relay_supplied};
 use crate::codec::wire::{CLIENT_PORT, msg, opt};
 use crate::codec::{
     EncodeError, IaKind, LeaseTimes, MessageKind, RelayChain, Timers, Writer, encode_relay_reply,
@@ -77,10 +77,14 @@ fn write_message(
     if let Some(Status { code, text }) = plan.status {
         out.status_code(code, text)?;
     }
+    if plan.body == Body::Registration {
+        return register::write(cx, out);
+    }
     let timers = plan.timers();
     for ia in &plan.ias {
         write_ia(ia, timers, out)?;
     }
+    legacy::write(cx, out)?;
     write_options(cx, options, out, left_out)
 }
 
@@ -115,8 +119,9 @@ fn write_options(
         return Ok(());
     }
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
+    let offer = register::is_offered(cx).then_some((opt::ADDR_REG_ENABLE, [].as_slice()));
     let supplied = relay_supplied::options(cx, options);
-    for (code, data) in chosen(options, cx.message.oro).chain(supplied) {
+    for (code, data) in offer.into_iter().chain(chosen(options, cx.message.oro)).chain(supplied) {
         match code {
             opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}
             _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => *left_out += 1,

@@ -67,6 +67,20 @@ pub enum NoLease {
     TooMany,
 }
 
+/// Why an address is not registered (RFC 9686).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRegistration {
+    /// It is leased, or its lease has ended and it is not free yet.
+    #[error("the address is leased")]
+    Leased,
+    /// The client has as many as it may, or all clients have.
+    #[error("too many addresses are registered")]
+    TooMany,
+    /// Leases are not known yet, cluster time is not, or the session has ended.
+    #[error("nothing can be recorded now")]
+    NotNow,
+}
+
 /// Whose range an address lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner<'a> {

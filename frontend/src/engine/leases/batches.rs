@@ -20,7 +20,7 @@ impl Leases {
             return None;
         }
         if self.session.stopping {
-            if !self.dirty.is_empty() {
+            if !self.dirty.is_empty() || self.records.registered.is_dirty() {
                 return Some(self.make_batch(now, Vec::new(), false));
             }
             // Ranges are given back only when nothing in them is unacknowledged.
@@ -36,6 +36,7 @@ impl Leases {
         let is_due = !self.dirty.is_empty()
             || !returned.is_empty()
             || self.adoptions.is_queued()
+            || self.records.registered.is_dirty()
             || wants_ranges
             || needs_proof
             || self.session.extend_at(self.names.extend_every()).is_some_and(|at| at <= now)
@@ -79,6 +80,7 @@ impl Leases {
             returned,
             acked_index: self.session.acknowledgeable,
             closing,
+            registrations: self.records.registered.next_updates(room),
         });
         self.session.sent(now, Arc::clone(&batch), told_before);
         batch

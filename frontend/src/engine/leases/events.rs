@@ -54,6 +54,7 @@ impl Leases {
                 }
                 StoreEvent::Superseded { at, .. } => self.superseded(*at, news),
                 StoreEvent::GiveBack { pool, ranges } => self.ranges.wish_back(now, *pool, *ranges),
+                StoreEvent::Registration(word) => self.take_registration(word),
                 StoreEvent::Draining { on } => {
                     self.set_draining(*on);
                     news.push(News::Draining { on: *on });

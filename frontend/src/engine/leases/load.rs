@@ -53,6 +53,9 @@ impl Leases {
         for range in &chunk.ranges {
             self.take_range(now, range, news);
         }
+        for word in &chunk.registrations {
+            self.take_registration(word);
+        }
         if let Some(index) = chunk.done {
             self.load_done(index, news);
         }
@@ -68,6 +71,7 @@ impl Leases {
         self.dirty.mark(self.session.last_index);
         // The store waits for this session on whatever awaits freeing in the load.
         self.session.need_ack = self.session.last_index;
+        self.drop_unconfirmed_registrations();
         self.ranges.loaded();
         self.lookups.clear();
         news.push(News::Loaded);

@@ -39,6 +39,7 @@ mod promise;
 mod query;
 mod ranges;
 mod records;
+mod registered;
 mod reserved;
 mod returns;
 mod session;
@@ -50,7 +51,7 @@ mod survey;
 mod tests;
 
 pub use acceptors::Acceptor;
-pub use api::{Given, IaRef, Known, News, NoLease, Owner};
+pub use api::{Given, IaRef, Known, News, NoLease, NoRegistration, Owner};
 pub use commit::Rest;
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};

@@ -7,6 +7,7 @@
 //! A record takes 112 octets; with its binding, its client and the tables about 240.
 
 use super::hash::HashKey;
+use super::registered::Registered;
 use super::slab::{NONE, Slab};
 use super::{IaRef, Known};
 use hashbrown::HashTable;
@@ -122,6 +123,8 @@ pub(super) struct Records {
     by_prefix: HashTable<u32>,
     by_binding: HashTable<u32>,
     by_client: HashTable<u32>,
+    /// Addresses that clients chose themselves.
+    pub(super) registered: Registered,
 }
 
 impl Records {
@@ -134,6 +137,7 @@ impl Records {
             by_prefix: HashTable::new(),
             by_binding: HashTable::new(),
             by_client: HashTable::new(),
+            registered: Registered::default(),
         }
     }
 
@@ -167,9 +171,11 @@ impl Records {
         self.slab.get(self.find(prefix)?)
     }
 
-    /// R2: whether a client that does not hold it may get it, as far as records tell.
+    /// R2: whether a client that does not hold it may get it, as far as records tell; nobody gets an address that is
+    /// registered.
     pub(super) fn is_free(&self, prefix: Prefix) -> bool {
         self.of(prefix).is_none_or(|r| r.state == LeaseState::Free)
+            && !(prefix.is_address() && self.registered.has(prefix.bits()))
     }
 
     pub(super) fn binding_of(&self, at: u32) -> Option<&BindingKey> {

@@ -355,6 +355,7 @@ impl Leases {
         if !welcome.resumed {
             self.untold_outcomes(now, welcome.applied_sequence, news);
             self.load.begin(self.records.len() > 0);
+            self.records.registered.begin_load();
             self.ranges.begin_load();
             self.session.last_index = welcome.index;
         }
@@ -405,7 +406,12 @@ impl Leases {
 
     /// The session is over: nothing that it promised is in force any more, nothing is owned, nothing is known.
     fn forget_session(&mut self) {
-        let old = std::mem::replace(&mut self.records, super::records::Records::new(self.key));
+        let mut old = std::mem::replace(&mut self.records, super::records::Records::new(self.key));
+        // Registrations are no session's.
+        self.records.registered = std::mem::take(&mut old.registered);
+        for update in self.session.in_flight.0.iter().flat_map(|f| &f.batch.registrations) {
+            self.records.registered.tell_again(update);
+        }
         if old.len() > 0 {
             self.graveyard.push(old);
         }

@@ -165,7 +165,13 @@ impl Ledger {
                         }
                     } else {
                         let done = Some(self.index);
-                        call.say(FromStore::Load(LoadChunk { leases: vec![], ranges: vec![], done })).await;
+                        call.say(FromStore::Load(LoadChunk {
+                            leases: vec![],
+                            ranges: vec![],
+                            registrations: vec![],
+                            done,
+                        }))
+                        .await;
                     }
                 }
                 ToStore::Batch(batch) if batch.sequence == self.applied.next() => {

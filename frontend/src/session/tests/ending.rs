@@ -16,6 +16,7 @@ fn batch(sequence: u64) -> ToStore {
         returned: Vec::new(),
         acked_index: LogIndex(0),
         closing: false,
+        registrations: Vec::new(),
     }))
 }
 

@@ -312,6 +312,7 @@ impl World {
             returned: Vec::new(),
             acked_index: LogIndex(0),
             closing: false,
+            registrations: Vec::new(),
         };
         change(&mut batch);
         self.say(id, ToStore::Batch(Arc::new(batch)));

@@ -158,6 +158,7 @@ impl Lab {
             returned: Vec::new(),
             acked_index: LogIndex(0),
             closing: false,
+            registrations: Vec::new(),
         }
     }
 

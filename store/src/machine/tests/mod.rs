@@ -7,6 +7,7 @@ mod ending;
 mod lab;
 mod leases;
 mod reconfigure;
+mod registrations;
 mod replicas;
 mod reshaping;
 mod reshaping_property;

@@ -143,6 +143,7 @@ fn command(machine: &Machine, step: &Step) -> Vec<Command> {
                 returned: if *back { owned } else { Vec::new() },
                 acked_index: if *ack { machine.applied() } else { LogIndex(0) },
                 closing: *closing,
+                registrations: Vec::new(),
             }))]
         }
     }

@@ -144,6 +144,7 @@ impl Play {
             returned: Vec::new(),
             acked_index: LogIndex(reader.read),
             closing: false,
+            registrations: Vec::new(),
         };
         fill(&mut batch);
         let from = self.stream.len();

@@ -10,6 +10,7 @@ mod acts;
 mod leases;
 mod pools;
 mod reconfigure;
+mod registrations;
 mod view;
 
 use super::leader::AdminCommand;
@@ -331,5 +332,16 @@ impl Admin for AdminService {
         // Only the leader has any.
         self.read(false).await?;
         Ok(Response::new(self.events(request.get_ref().after)))
+    }
+
+    async fn list_registrations(
+        &self,
+        request: Request<v1::ListRegistrationsRequest>,
+    ) -> Result<Response<v1::ListRegistrationsAnswer>, Status> {
+        may_read(&request)?;
+        self.read(request.get_ref().stale).await?;
+        let replica = lock(&self.replica);
+        let filter = registrations::Filter::of(request.get_ref(), &replica)?;
+        Ok(Response::new(registrations::piece(&replica, &filter)))
     }
 }

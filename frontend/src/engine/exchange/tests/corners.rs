@@ -223,7 +223,12 @@ fn fo_909_clocks_and_indexes_at_the_end_of_their_numbers_do_not_wrap() {
             &mut sink,
         );
         let done = Some(LogIndex(u64::MAX - 100));
-        let load = leasehold_proto::session::LoadChunk { leases: vec![], ranges: vec![], done };
+        let load = leasehold_proto::session::LoadChunk {
+            leases: vec![],
+            ranges: vec![],
+            registrations: vec![],
+            done,
+        };
         engine.apply(now, FromStore::Load(load), &mut sink);
         for round in 0..20u64 {
             engine.drain(now, &mut to_store);

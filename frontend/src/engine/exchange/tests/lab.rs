@@ -220,7 +220,12 @@ impl Lab {
     }
 
     pub(super) fn load_done(&mut self) -> Vec<Answered> {
-        let done = LoadChunk { leases: vec![], ranges: vec![], done: Some(LogIndex(self.index)) };
+        let done = LoadChunk {
+            leases: vec![],
+            ranges: vec![],
+            registrations: vec![],
+            done: Some(LogIndex(self.index)),
+        };
         let answers = self.apply(FromStore::Load(done));
         // The first answer to a batch starts autonomy.
         self.commit();

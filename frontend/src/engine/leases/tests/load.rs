@@ -167,7 +167,8 @@ fn a_load_that_runs_ahead_of_an_outcome_is_believed() {
         version: LogIndex(b.index + 2),
         ..b.record(prefix, 1, LeaseState::Expired, ClusterTime::ZERO)
     };
-    let chunk = LoadChunk { leases: vec![Arc::new(expired)], ranges: vec![], done: None };
+    let chunk =
+        LoadChunk { leases: vec![Arc::new(expired)], ranges: vec![], registrations: vec![], done: None };
     b.apply(FromStore::Load(chunk));
     assert_eq!(b.state(prefix), Some(LeaseState::Active));
     let outcome = b.outcome(batch.sequence, true, &[]);

@@ -212,6 +212,7 @@ impl Bench {
         let chunk = LoadChunk {
             leases: leases.iter().cloned().map(Arc::new).collect(),
             ranges: ranges.to_vec(),
+            registrations: Vec::new(),
             done: Some(LogIndex(self.index)),
         };
         self.apply(FromStore::Load(chunk));
