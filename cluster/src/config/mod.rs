@@ -11,8 +11,6 @@ mod document;
 mod error;
 mod frontend;
 mod network;
-mod network_text;
-mod network_values;
 mod span;
 mod store;
 
@@ -29,8 +27,7 @@ pub use common::{LogConfig, LogFormat, LogLevel, SecurityConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use frontend::SOCKET_PATH_MAX;
 pub use frontend::{FrontendConfig, FrontendInterface};
-pub use network::NetworkConfig;
-pub use network_text::{network_json, network_toml};
+pub use network::{NetworkConfig, network_json, network_toml};
 pub use span::{parse_span, span_text};
 pub use store::{RaftTiming, StoreConfig, StoreNode};
 
