@@ -108,8 +108,8 @@ fn errors_of_options_point_at_their_line() {
     );
     assert_eq!(
         errors(&text),
-        "n.toml:1: options: option 23: item 1: ends too early
-n.toml:1: options: option 1: cannot be configured: identifiers: see `server_duid`
+        "n.toml:1: options: option 1: cannot be configured: identifiers: see `server_duid`
+n.toml:1: options: option 23: item 1: ends too early
 n.toml:2: options.dns_servers: item 2: `dns` is not an IPv6 address
 n.toml:3: options.wpad: is not a known option: define it by [[option]], or write it under `raw` by its code
 n.toml:4: options.sol_max_rt: must be from 60 to 86400
