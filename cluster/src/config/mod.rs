@@ -76,7 +76,7 @@ pub enum AnyConfig {
     /// An administrator's profile.
     Admin(AdminProfile),
     /// The network file.
-    Network(NetworkConfig),
+    Network(Box<NetworkConfig>),
 }
 
 impl AnyConfig {
@@ -94,7 +94,7 @@ impl AnyConfig {
             Kind::Store => StoreConfig::from_source(source).map(Self::Store),
             Kind::Frontend => FrontendConfig::from_source(source).map(Self::Frontend),
             Kind::Admin => AdminProfile::from_source(source).map(Self::Admin),
-            Kind::Network => NetworkConfig::from_source(source).map(Self::Network),
+            Kind::Network => NetworkConfig::from_source(source).map(Box::new).map(Self::Network),
         }
     }
 

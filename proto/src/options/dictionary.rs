@@ -49,6 +49,15 @@ pub struct Instance {
     pub data: Vec<u8>,
 }
 
+/// The instances of one place as people write them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// By name.
+    pub named: Vec<(String, Value)>,
+    /// By code: those without a name.
+    pub raw: Vec<(String, Value)>,
+}
+
 /// The options that a configuration may name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
@@ -201,11 +210,10 @@ impl Dictionary {
         Ok(untyped(value)?.into_iter().map(|data| Instance { code, data }).collect())
     }
 
-    /// What people write for the instances of one place, by name, and by code for those without one; each code is written
-    /// where its first instance stands.
+    /// What people write for the instances of one place; each code is written where its first instance stands.
     #[must_use]
-    pub fn decode(&self, instances: &[Instance]) -> (Vec<(String, Value)>, Vec<(String, Value)>) {
-        let (mut named, mut raw) = (Vec::new(), Vec::new());
+    pub fn decode(&self, instances: &[Instance]) -> Written {
+        let mut written = Written::default();
         for (i, first) in instances.iter().enumerate() {
             let code = first.code;
             if instances[..i].iter().any(|before| before.code == code) {
@@ -217,11 +225,11 @@ impl Dictionary {
                 .map(|other| other.data.as_slice())
                 .collect();
             match self.decode_named(code, &same) {
-                Some((name, value)) => named.push((name, value)),
-                None => raw.push((code.to_string(), raw_value(&same))),
+                Some((name, value)) => written.named.push((name, value)),
+                None => written.raw.push((code.to_string(), raw_value(&same))),
             }
         }
-        (named, raw)
+        written
     }
 
     /// Nothing when the code has no name, or the data is not what its type says.

@@ -16,7 +16,7 @@ mod tests;
 
 pub use catalogue::is_requestable;
 pub use decode::decode;
-pub use dictionary::{DATA_LEN_MAX, DefinitionError, Dictionary, Instance};
+pub use dictionary::{DATA_LEN_MAX, DefinitionError, Dictionary, Instance, Written};
 pub use encode::{encode, encode_name};
 pub use value::{Value, octets_of, octets_text};
 

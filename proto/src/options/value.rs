@@ -40,7 +40,7 @@ pub fn octets_of(text: &str) -> Result<Vec<u8>, String> {
     let Some(digits) = text.strip_prefix("0x") else { return Ok(text.as_bytes().to_vec()) };
     let pair = |pair: &[u8]| {
         let [high, low] = pair else { return None };
-        Some(u8::try_from(char::from(*high).to_digit(16)? * 16 + char::from(*low).to_digit(16)?).ok()?)
+        u8::try_from(char::from(*high).to_digit(16)? * 16 + char::from(*low).to_digit(16)?).ok()
     };
     let octets: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(pair).collect();
     octets.ok_or_else(|| format!("`{text}` is not hexadecimal: write 0x and pairs of digits, or plain text"))

@@ -159,7 +159,11 @@ impl Form {
         self.global.add(&table, &["relays", "relay_supplied", "answer_octets"]);
         let relays = table.list("relays", parse_prefix_or_address);
         self.wire.relays = relays.into_iter().map(|relay| relay.value.into()).collect();
+        let said = table.has("relay_supplied");
         let codes = table.numbers("relay_supplied", 1, u16::MAX.into());
+        if said && codes.is_empty() {
+            table.problem(table.at, "relay_supplied", "names no code: leave it out for the default");
+        }
         self.wire.relay_supplied = codes.into_iter().map(|code| narrow(code.value)).collect();
         self.wire.legacy = table.bool("legacy").is_some_and(|flag| flag.value);
         self.wire.answer_octets = table.number("answer_octets", 1280, 1500).map_or(0, |n| narrow(n.value));

@@ -123,7 +123,7 @@ proptest! {
         let dictionary = Dictionary::default();
         if dictionary.check(code, &data).is_ok() {
             let instance = Instance { code: u16::try_from(code).unwrap(), data };
-            let (named, raw) = dictionary.decode(std::slice::from_ref(&instance));
+            let Written { named, raw } = dictionary.decode(std::slice::from_ref(&instance));
             let again = match (&named[..], &raw[..]) {
                 ([(name, value)], []) => dictionary.encode(name, value),
                 ([], [(code, value)]) => dictionary.encode_raw(code, value),

@@ -138,7 +138,7 @@ fn options_that_the_operator_defined_are_sent_and_read_by_their_type() {
     instances.extend(dictionary.encode("vendor_options", &vendor).unwrap());
     assert_eq!(instances[1].data, hex("00000de9 0001 0009 68747470733a2f2f61 0002 0001 01 0009 0001 78"));
     let named = vec![("site".to_owned(), value), ("vendor_options".to_owned(), vendor)];
-    assert_eq!(dictionary.decode(&instances), (named, Vec::new()));
+    assert_eq!(dictionary.decode(&instances), Written { named, raw: Vec::new() });
     assert_eq!(dictionary.name_of(&instances[1]), "vendor_options.3561");
     assert!(dictionary.check(252, b"").is_err(), "a string has at least one octet");
     assert!(dictionary.check(17, &hex("00000de9 0002 0002 0101")).is_err(), "two octets are no u8");
@@ -174,7 +174,7 @@ fn what_has_no_name_is_written_by_its_code() {
     assert_eq!(instances.iter().map(|i| i.data.clone()).collect::<Vec<_>>(), [vec![1, 2], b"ab".to_vec()]);
     assert_eq!(
         dictionary.decode(&instances),
-        (Vec::new(), vec![("250".to_owned(), texts(["0x0102", "ab"]))])
+        Written { named: Vec::new(), raw: vec![("250".to_owned(), texts(["0x0102", "ab"]))] }
     );
     let typed = raw(&table([("type", text("u16+")), ("value", list([number(1), number(2)]))]));
     assert_eq!(typed[0].data, [0, 1, 0, 2]);

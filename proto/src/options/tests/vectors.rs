@@ -227,7 +227,8 @@ fn what_is_sent_reads_back_as_what_was_written() {
         for instance in &instances {
             assert_eq!(dictionary.check(instance.code.into(), &instance.data), Ok(()), "{name}");
         }
-        assert_eq!(dictionary.decode(&instances), (vec![(name.to_owned(), value)], Vec::new()));
+        let expected = Written { named: vec![(name.to_owned(), value)], raw: Vec::new() };
+        assert_eq!(dictionary.decode(&instances), expected);
     }
 }
 
@@ -240,7 +241,7 @@ fn data_cut_short_anywhere_is_refused_or_has_a_shape_of_its_own() {
                 let cut = &instance.data[..len];
                 if dictionary.check(instance.code.into(), cut).is_ok() {
                     let again = dictionary.decode(&[Instance { code: instance.code, data: cut.to_vec() }]);
-                    assert!(again.1.is_empty(), "{name} cut to {len} octets");
+                    assert!(again.raw.is_empty(), "{name} cut to {len} octets");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Options of one place, and definitions of options, as a file has them.
 
-use leasehold_proto::options::{Dictionary, Instance, Value};
+use leasehold_proto::options::{Dictionary, Instance, Value, Written};
 use leasehold_proto::v1;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ impl OptionsText {
             Some(Instance { code: u16::try_from(option.code).ok()?, data: option.data.clone() })
         };
         let instances: Vec<Instance> = options.iter().filter_map(instance).collect();
-        let (named, raw) = dictionary.decode(&instances);
+        let Written { named, raw } = dictionary.decode(&instances);
         let mut table = table_of(named);
         if !raw.is_empty() {
             table.insert("raw".to_owned(), toml::Value::Table(table_of(raw)));
