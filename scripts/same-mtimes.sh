@@ -41,7 +41,7 @@ digests() { # a line of digest and path each, of everything that is or could be 
 # Whether something of the workspace was compiled since the last announced build ended.
 unannounced() {
     [ -e "$ended" ] && [ -e "$manifest" ] || return 0
-    [ -n "$(find "$CARGO_TARGET_DIR"/*/{.fingerprint,build} -regex '.*/leasehold[^/]*/invoked\.timestamp' \
+    [ -n "$(find "$CARGO_TARGET_DIR"/{,fuzz/*/}*/{.fingerprint,build} -regex '.*/leasehold[^/]*/invoked\.timestamp' \
         -newer "$ended" -print -quit 2>/dev/null)" ]
 }
 

@@ -16,13 +16,13 @@ rm -rf "${logs:?}"/* "$logs"/.[a-z]*
 
 # The tests of each kind, by their file's name, and those that run only when asked for.
 declare -A tests=(
-    [interop]=interop [process]="process budget scale demo" [service]=service [failures]=failures
+    [interop]=interop [clients]=clients [process]="process budget scale demo" [service]=service [failures]=failures
     [sabotage]=sabotage [simulation]=simulation [model]=model [failover]=failover [contract]=contract
     [asked]="soak latency"
 )
 # With the service's tests, which take long to compile and do not need the program, the first lane would start later.
-waiting=(interop process service failures)
-early=(interop process failures)
+waiting=(interop clients process service failures)
+early=(interop clients process failures)
 computing=(sabotage simulation model failover contract)
 # The rules can be switched off only in a build of its own, never in the program: Cargo.toml of leasehold-tests says why.
 # All members are named though few are compiled, so that dependencies have the features that they have everywhere.
@@ -79,8 +79,11 @@ run() { # what was built, cargo's kinds, names (all if none), -- arguments for t
 }
 
 run_kind() { # kind, what was built
+    # The tests of client programs wait for T1 and T2 most of the time, each in namespaces of its own.
+    local threads=1
+    [ "$1" != clients ] || threads=4
     # shellcheck disable=SC2086 # the names are words
-    step "$1" "$1.log" run "$2" test ${tests[$1]} -- --nocapture --test-threads=1
+    step "$1" "$1.log" run "$2" test ${tests[$1]} -- --nocapture --test-threads=$threads
 }
 
 # A new file of tests belongs to a kind, or nobody would run it.
@@ -119,8 +122,10 @@ computing_lane() {
     step "build of sabotage" sabotage.out build sabotage "${sabotage[@]}" || compiled=false
     step "clippy" clippy.out cargo clippy --release --locked --workspace --all-targets -- -D warnings
     step "clippy of sabotage" clippy-sabotage.out cargo clippy --release --locked "${sabotage[@]}" -- -D warnings
+    step "build of fuzz targets" fuzz-build.out scripts/fuzz.sh build
     scripts/same-mtimes.sh end && : >"$logs/.compiled"
     step "deny" deny.out scripts/deny.sh
+    step "fuzz" fuzz.out scripts/fuzz.sh 20
     $compiled || return
     step "kinds of tests" kinds.out every_test_has_a_kind
     step "unit" unit.log run all "lib bin"
@@ -153,7 +158,7 @@ start() { # lane
 scripts/same-mtimes.sh begin
 [ ! -e "$target/sources/clippy.toml" ] || export CLIPPY_CONF_DIR=$target/sources
 step "source" source.out scripts/check-source.sh
-step "requirements" requirements.out scripts/fo-table.sh check
+step "requirements" requirements.out scripts/requirements.sh check
 step "format" format.out cargo fmt --all --check
 began=$SECONDS
 start build_program
@@ -181,6 +186,11 @@ if [ -s "$logs/failures.table" ]; then
     echo
     echo "failure table (waits of generated clients, read off the wire)"
     sed 's/^/  /' "$logs/failures.table"
+    echo
+fi
+if [ -s "$logs/clients.table" ]; then
+    echo "client programs and relays by case (waits from a message's first transmission, read off the wire)"
+    sed 's/^/  /' "$logs/clients.table"
     echo
 fi
 skipped=$(cat "$logs"/*.log 2>/dev/null | grep -E '^skipped: ' | sort -u)

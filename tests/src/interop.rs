@@ -29,12 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one `leasehold admin` may take, as the `timeout` command reads it.
 const ADMIN_TIMEOUT: &str = "20";
 
+/// As a lifetime in a [`Setup`]: without end.
+pub const ENDLESS: u64 = u64::MAX;
+
 /// What a cluster is to be like.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Preferred lifetime of every lease, seconds: T1 is half of it, T2 four fifths.
+    /// Preferred lifetime of every lease, seconds, or [`ENDLESS`]: T1 is half of it, T2 four fifths.
     pub preferred_secs: u64,
-    /// Valid lifetime of every lease, seconds.
+    /// Valid lifetime of every lease, seconds, or [`ENDLESS`].
     pub valid_secs: u64,
     /// Autonomy of every pool, as the network file says it; `None` is the default.
     pub autonomy: Option<&'static str>,
@@ -263,6 +266,14 @@ impl<'lab> Deployment<'lab> {
         active_of(&self.admin_at(node, &ACTIVE)?)
     }
 
+    /// The state of every lease on record, by address or `prefix/length`, in the store's words.
+    ///
+    /// # Errors
+    /// As [`Deployment::admin`].
+    pub fn states(&self) -> Result<BTreeMap<String, String>> {
+        column(&self.admin(&["leases"])?, "state")
+    }
+
     /// Starts `leasehold load WORDS` as a relay in the relay's namespace, its clients behind the relay, sending to
     /// both frontends.
     ///
@@ -282,11 +293,16 @@ impl<'lab> Deployment<'lab> {
 const ACTIVE: [&str; 3] = ["leases", "--state", "active"];
 
 fn active_of(listed: &Value) -> Result<BTreeMap<String, String>> {
+    column(listed, "duid")
+}
+
+/// One field of every listed lease, by lease.
+fn column(listed: &Value, field: &str) -> Result<BTreeMap<String, String>> {
     let leases = listed.as_array().context("a list of leases is expected")?;
     let text = |lease: &Value, key: &str| {
         lease[key].as_str().map(str::to_owned).with_context(|| format!("no `{key}` in {lease}"))
     };
-    leases.iter().map(|lease| Ok((text(lease, "lease")?, text(lease, "duid")?))).collect()
+    leases.iter().map(|lease| Ok((text(lease, "lease")?, text(lease, field)?))).collect()
 }
 
 /// The report of a `leasehold load` that is to end by itself within `patience`.
@@ -306,7 +322,7 @@ impl ServerUnderTest for Deployment<'_> {
         let prefix = |text: &str| text.parse().expect("a constant that is a prefix");
         Facts {
             t1: Duration::from_secs(self.setup.preferred_secs / 2),
-            t2: Duration::from_secs(self.setup.preferred_secs * 8 / 10),
+            t2: Duration::from_secs(self.setup.preferred_secs.saturating_mul(8) / 10),
             direct_addresses: prefix("2001:db8:1:0:1::/80"),
             relayed_addresses: prefix("2001:db8:2:0:1::/80"),
             delegated: prefix("2001:db8:100::/40"),

@@ -1,5 +1,7 @@
 //! What people see: the effective forms and the errors, as reviewed text.
 
+mod mutations;
+
 use std::path::Path;
 
 use super::error::Source;

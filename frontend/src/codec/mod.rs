@@ -3,9 +3,9 @@
 //! Owns everything that depends on the layout of DHCPv6 on the wire. Refuses to know clocks, sockets, links, pools,
 //! bindings and policy. Decoding borrows from the datagram, passes over it once, never recurses, never panics, and is
 //! bounded in depth, options, IAs and code lists (SEC-06; the bounds stand in [`wire`]). It allocates only for more
-//! than four IAs or two relay levels, and then at most once each. Encoding writes into a buffer of the caller, within
-//! a limit of the caller. It is our own because dhcproto 0.15 misreads relayed messages and can be brought down by
-//! one datagram; each of its defects is named in the module that avoids it. Source: RFC 9915 §8, §9, §16, §21.
+//! than four IAs or two relay levels, whose lists then double up to their bounds. Encoding writes into a buffer of the
+//! caller, within a limit of the caller. It is our own because dhcproto 0.15 misreads relayed messages and can be brought
+//! down by one datagram; each of its defects is named in the module that avoids it. Source: RFC 9915 §8, §9, §16, §21.
 
 pub mod discard;
 pub mod encode;

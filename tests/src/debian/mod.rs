@@ -23,6 +23,11 @@ pub const PACKAGES: &[(&str, &str)] = &[
     ("dhclient", "isc-dhcp-client"),
     ("dhcrelay", "isc-dhcp-relay"),
     ("dhcpcd", "dhcpcd-base"),
+    ("dibbler-client", "dibbler-client"),
+    ("dibbler-relay", "dibbler-relay"),
+    ("dhcp6c", "wide-dhcpv6-client"),
+    ("dhcp6relay", "wide-dhcpv6-relay"),
+    ("systemd-networkd", "systemd"),
     ("kea-dhcp6", "kea-dhcp6-server"),
     ("libfaketimeMT.so.1", "libfaketime"),
     ("ip", "iproute2"),
@@ -30,7 +35,7 @@ pub const PACKAGES: &[(&str, &str)] = &[
 ];
 
 /// Folders of a Debian system, relative to its root, that hold programs.
-const PROGRAM_FOLDERS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
+const PROGRAM_FOLDERS: [&str; 6] = ["usr/sbin", "usr/bin", "sbin", "bin", "lib/systemd", "usr/lib/systemd"];
 
 /// An executable and the private library folders that it needs beyond the system's.
 #[derive(Clone, Debug)]

@@ -64,7 +64,7 @@ pub fn judge(
 
 /// What each real client has been told, and how many events it has reported.
 fn real_clients(site: &Site<'_>) -> Result<Vec<(usize, Told)>> {
-    let tell = |(_, client): &(_, Box<dyn crate::netns::DhcpClient>)| {
+    let tell = |(_, client): &(_, Box<dyn crate::netns::ScriptedClient>)| {
         Ok((client.events()?.len(), client.wait_for(0, &Reason::Bound, Duration::ZERO)?))
     };
     site.clients.iter().map(tell).collect()

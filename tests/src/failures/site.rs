@@ -15,7 +15,7 @@ use leasehold_proto::words::Prefix;
 
 use super::wire::Wire;
 use crate::interop::{Deployment, Setup};
-use crate::netns::{Capture, Dhclient, DhcpClient, Dhcpcd, Lab, Node, Place, wait_until};
+use crate::netns::{Ask, Capture, Dhclient, Dhcpcd, Lab, Node, Place, ScriptedClient, wait_until};
 
 /// How often each regular client renews.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub struct Site<'lab> {
     /// The namespaces of the clients that renew, and of those that come anew.
     pub load_nodes: [Node; 2],
     /// The real clients, with their namespaces.
-    pub clients: Vec<(Node, Box<dyn DhcpClient + 'lab>)>,
+    pub clients: Vec<(Node, Box<dyn ScriptedClient + 'lab>)>,
     wire: Arc<Mutex<Wire>>,
     capture: Option<Capture>,
     loads: Vec<Run>,
@@ -81,9 +81,9 @@ impl<'lab> Site<'lab> {
         let cluster = Deployment::start_with(lab, setup)?;
         let load_nodes = [lab.add_client(Place::Direct)?, lab.add_client(Place::Direct)?];
         let [first, second] = [lab.add_client(Place::Direct)?, lab.add_client(Place::Direct)?];
-        let mut clients: Vec<(Node, Box<dyn DhcpClient + 'lab>)> = vec![
-            (first, Box::new(Dhclient::new(lab, first)?)),
-            (second, Box::new(Dhcpcd::new(lab, second)?)),
+        let mut clients: Vec<(Node, Box<dyn ScriptedClient + 'lab>)> = vec![
+            (first, Box::new(Dhclient::new(lab, first, Ask::Both)?)),
+            (second, Box::new(Dhcpcd::new(lab, second, Ask::Both)?)),
         ];
         for (_, client) in &mut clients {
             client.start()?;

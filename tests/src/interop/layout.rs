@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use leasehold::certs::{CertificateAuthority, Validity};
 use leasehold_proto::identity::Role;
 
-use super::Setup;
+use super::{ENDLESS, Setup};
 use crate::netns::{Lab, Node, Side};
 
 pub(super) const SIDES: [Side; 2] = [Side::A, Side::B];
@@ -55,7 +55,9 @@ pub(super) fn name_of(node: Node) -> Result<String> {
         Node::Frontend(Side::A) => "fe-a".to_owned(),
         Node::Frontend(Side::B) => "fe-b".to_owned(),
         Node::Store(number) => format!("store-{number}"),
-        Node::Core | Node::Relay | Node::Client(_) => bail!("{node} runs no process of Leasehold"),
+        Node::Core | Node::Relay | Node::Hop(_) | Node::Client(_) => {
+            bail!("{node} runs no process of Leasehold")
+        }
     })
 }
 
@@ -117,8 +119,8 @@ impl<'a> Layout<'a> {
         let Setup { preferred_secs, valid_secs, autonomy, .. } = self.setup;
         let mut network = NETWORK.to_owned();
         for (name, link, what) in POOLS {
-            let lifetimes =
-                format!("preferred_lifetime = \"{preferred_secs}s\"\nvalid_lifetime = \"{valid_secs}s\"");
+            let (preferred, valid) = (lifetime(*preferred_secs), lifetime(*valid_secs));
+            let lifetimes = format!("preferred_lifetime = \"{preferred}\"\nvalid_lifetime = \"{valid}\"");
             let autonomy = autonomy.map(|span| format!("autonomy = \"{span}\"\n")).unwrap_or_default();
             let _ = write!(
                 network,
@@ -132,6 +134,11 @@ impl<'a> Layout<'a> {
         let path = self.folder.join(format!("{name}.toml"));
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// A lifetime as the network file says it.
+fn lifetime(secs: u64) -> String {
+    if secs == ENDLESS { "infinite".to_owned() } else { format!("{secs}s") }
 }
 
 /// Where a cluster's files lie.

@@ -1,6 +1,7 @@
 //! What scenarios ask of any DHCPv6 client.
 //!
-//! Owns: the trait that the drivers of `dhclient` and `dhcpcd` implement, and waiting for what they report.
+//! Owns: the trait that the drivers of all client programs implement ([`DhcpClient`]), the one of those that run a
+//! script and tell it everything ([`ScriptedClient`]), and waiting for what they report.
 //! Refuses to know: servers, and how a client is run. In: events of the client's script and its own log.
 //! Out: an [`Outcome`], an address and a prefix obtained or extended.
 
@@ -44,28 +45,88 @@ pub struct Outcome {
     pub dns_search: Vec<String>,
 }
 
-/// A client asking for one address (IA_NA) and one prefix (IA_PD) on `eth0` of its namespace.
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// One address: an IA_NA.
+    Address,
+    /// One prefix: an IA_PD.
+    Prefix,
+    /// One of each.
+    Both,
+    /// Configuration only, by Information-request.
+    Information,
+}
+
+impl Ask {
+    /// Whether an IA_NA is asked for.
+    pub fn has_address(self) -> bool {
+        matches!(self, Self::Address | Self::Both)
+    }
+
+    /// Whether an IA_PD is asked for.
+    pub fn has_prefix(self) -> bool {
+        matches!(self, Self::Prefix | Self::Both)
+    }
+}
+
+/// What not every program can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Sends a Confirm for an address that it finds in its files when it starts (RFC 9915 §18.2.3).
+    Confirm,
+    /// Sends a Decline for an address that duplicate address detection finds in use (RFC 9915 §18.2.8).
+    Decline,
+    /// Sends a Release when it is told to end (RFC 9915 §18.2.7).
+    Release,
+}
+
+/// A client on `eth0` of its namespace.
 pub trait DhcpClient {
     /// The program's name, for tables.
     fn program(&self) -> &'static str;
 
-    /// Starts the client without a lease: it solicits.
+    /// Why the program cannot do something, or `None` if it can.
+    fn lacks(&self, ability: Ability) -> Option<&'static str>;
+
+    /// Starts the client without a lease: it solicits. It keeps the DUID that it may have had before.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When it runs already or cannot be started.
     fn start(&mut self) -> Result<()>;
 
+    /// Ends the client at once, as a loss of power does: no message is sent, its files are kept.
+    ///
+    /// # Errors
+    /// When it is not running, or has ended by itself.
+    fn crash(&mut self) -> Result<()>;
+
+    /// Whether the client, started before, has ended by itself; it may be started again then.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    fn has_ended(&mut self) -> Result<bool>;
+
+    /// Starts a client that has crashed, with the files that it left.
+    ///
+    /// # Errors
+    /// When it runs already or cannot be started.
+    fn restart(&mut self) -> Result<()>;
+
+    /// Makes the client release what it holds and end; returns when it has ended.
+    ///
+    /// # Errors
+    /// When it is not running, cannot release, or does not end in time.
+    fn release(&mut self) -> Result<()>;
+}
+
+/// A client that runs a script at every change, which keeps a record, and that can be told to rebind.
+pub trait ScriptedClient: DhcpClient {
     /// Makes the client send a Rebind now for what it holds.
     ///
     /// # Errors
     /// When it is not running or cannot be started anew.
     fn rebind_now(&mut self) -> Result<()>;
-
-    /// Makes the client release what it holds and end; returns when it has ended.
-    ///
-    /// # Errors
-    /// When it is not running or does not end in time.
-    fn release(&mut self) -> Result<()>;
 
     /// How often the client has sent a message since [`DhcpClient::start`].
     fn sent(&self, message: Message) -> usize;

@@ -11,6 +11,8 @@
 //! - SIGHUP makes it start over from its lease, which for a lease with a prefix is a Rebind (script reason
 //!   RECONFIGURE, then REBIND6). SIGALRM makes it release and end; it sends one Release and awaits no answer.
 //!   SIGTERM removes addresses and sends nothing.
+//! - It leaves duplicate address detection to the kernel, and takes no notice of what that finds (seen with 9.4.1): of a
+//!   duplicate that stays tentative it waits for the end, one that the kernel removed it sets anew when it renews.
 //! - It delays its first Solicit by up to a second (RFC 9915 §18.2.1, SOL_MAX_DELAY).
 
 use std::ffi::OsString;
@@ -22,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
-use super::client::{DhcpClient, Message};
+use super::client::{Ability, Ask, DhcpClient, Message, ScriptedClient};
 use super::event::{ClientEvent, RECORD, parse_events};
 use super::lab::Lab;
 use super::node::Node;
@@ -32,9 +34,9 @@ use crate::debian;
 /// How long the program may take to end after its release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// One IA_NA and one IA_PD with different IAIDs, no other protocol, nothing outside the lab touched.
+/// No other protocol, nothing outside the lab touched; what is asked for follows.
 const CONFIG: &str = "duid\nipv6only\nnoipv6rs\nnodev\nnohook resolv.conf, hostname, timesyncd\n\
-    option domain_name_servers, domain_search\ninterface eth0\nipv6\nia_na 1\nia_pd 2\n";
+    option domain_name_servers, domain_search\ninterface eth0\nipv6\n";
 
 /// Covers the compiled-in folders and becomes the program; `$1` is the client's folder.
 const LAUNCH: &str = r#"#!/bin/sh
@@ -67,7 +69,7 @@ impl<'lab> Dhcpcd<'lab> {
     ///
     /// # Errors
     /// When the program is not to be had or files cannot be written.
-    pub fn new(lab: &'lab Lab, node: Node) -> Result<Self> {
+    pub fn new(lab: &'lab Lab, node: Node, ask: Ask) -> Result<Self> {
         let program = debian::program("dhcpcd")?;
         let folder = lab.folder().join(format!("dhcpcd-{node}"));
         fs::create_dir_all(folder.join("lib"))
@@ -77,7 +79,14 @@ impl<'lab> Dhcpcd<'lab> {
             .with_context(|| format!("cannot copy {}", program.path().display()))?;
         let events = folder.join("events");
         let script = format!("#!/bin/sh\nevents={}\n{RECORD}exit 0\n", events.display());
-        for (name, text) in [("config", CONFIG), ("launch", LAUNCH), ("script", &script)] {
+        let asks = match ask {
+            Ask::Address => "ia_na 1\n",
+            Ask::Prefix => "ia_pd 2\n",
+            Ask::Both => "ia_na 1\nia_pd 2\n",
+            Ask::Information => "inform6\n",
+        };
+        let config = format!("{CONFIG}{asks}");
+        for (name, text) in [("config", config.as_str()), ("launch", LAUNCH), ("script", &script)] {
             let path = folder.join(name);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
@@ -101,6 +110,11 @@ impl DhcpClient for Dhcpcd<'_> {
         "dhcpcd"
     }
 
+    fn lacks(&self, ability: Ability) -> Option<&'static str> {
+        let blind = "version 9.4.1 hears the kernel's verdict on a duplicate and does nothing about it";
+        (ability == Ability::Decline).then_some(blind)
+    }
+
     fn start(&mut self) -> Result<()> {
         ensure!(self.running.is_none(), "dhcpcd is running already");
         let lease = self.folder.join("lib/eth0.lease6");
@@ -113,8 +127,30 @@ impl DhcpClient for Dhcpcd<'_> {
         Ok(())
     }
 
-    fn rebind_now(&mut self) -> Result<()> {
-        self.running.as_mut().context("dhcpcd is not running")?.signal(Signal::SIGHUP)
+    fn crash(&mut self) -> Result<()> {
+        let mut process = self.running.take().context("dhcpcd is not running")?;
+        if let Some(status) = process.status()? {
+            anyhow::bail!("dhcpcd has ended by itself ({status}): {}", process.output());
+        }
+        process.kill()?;
+        self.past_output += &process.output();
+        Ok(())
+    }
+
+    fn has_ended(&mut self) -> Result<bool> {
+        let Some(process) = &mut self.running else { return Ok(false) };
+        let ended = process.status()?.is_some();
+        if ended {
+            self.past_output += &process.output();
+            self.running = None;
+        }
+        Ok(ended)
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        ensure!(self.running.is_none(), "dhcpcd is running already");
+        self.running = Some(self.lab.spawn(self.node, &self.words)?);
+        Ok(())
     }
 
     fn release(&mut self) -> Result<()> {
@@ -124,6 +160,12 @@ impl DhcpClient for Dhcpcd<'_> {
         self.past_output += &process.output();
         ensure!(self.sent(Message::Release) > 0, "dhcpcd sent no Release:\n{}", process.output());
         Ok(())
+    }
+}
+
+impl ScriptedClient for Dhcpcd<'_> {
+    fn rebind_now(&mut self) -> Result<()> {
+        self.running.as_mut().context("dhcpcd is not running")?.signal(Signal::SIGHUP)
     }
 
     fn sent(&self, message: Message) -> usize {

@@ -7,6 +7,7 @@
 //!  frontend A, B  eth1 fd00:5::a, ::b                   ─┐
 //!  store 1, 2, 3  eth1 fd00:5::1, ::2, ::3              ─┴─ bridge `store`, fd00:5::c for administrators
 //! ```
+//! Further links and relays between them are added at need ([`Lab::add_bridge`], [`Lab::add_hop`]).
 //! All bridges live in a namespace of their own (`core`), so that the host's namespace sees none of this.
 //! Refuses to know: what runs in the namespaces. Faults are in `faults`.
 //! Invariants: names are unique by process id and a counter; teardown kills what runs in these namespaces only.
@@ -65,8 +66,7 @@ impl Lab {
 
         lab.add_node(Node::Core)?;
         for bridge in ["near", "far", "store"] {
-            lab.ip(Node::Core, &["link", "add", bridge, "type", "bridge", "mcast_snooping", "0"])?;
-            lab.ip(Node::Core, &["link", "set", bridge, "up"])?;
+            lab.add_bridge(bridge)?;
         }
         for side in [Side::A, Side::B] {
             let node = Node::Frontend(side);
@@ -92,14 +92,33 @@ impl Lab {
     /// # Errors
     /// When 255 clients are there already or the kernel refuses.
     pub fn add_client(&self, place: Place) -> Result<Node> {
+        self.add_client_on(place.bridge())
+    }
+
+    /// The same on a bridge made by [`Lab::add_bridge`].
+    ///
+    /// # Errors
+    /// As [`Lab::add_client`], and when there is no such bridge.
+    pub fn add_client_on(&self, bridge: &str) -> Result<Node> {
         let present = self.nodes.borrow().iter().filter(|node| matches!(node, Node::Client(_))).count();
         let node = Node::Client(u8::try_from(present + 1).context("too many clients in one lab")?);
         self.add_node(node)?;
-        let bridge = match place {
-            Place::Direct => "near",
-            Place::Relayed => "far",
-        };
         self.plug(node, "eth0", bridge)?;
+        Ok(node)
+    }
+
+    /// Adds a namespace for a further relay between two bridges, with an address of its own on each.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_hop(&self, up: (&str, Ipv6Addr), down: (&str, Ipv6Addr)) -> Result<Node> {
+        let present = self.nodes.borrow().iter().filter(|node| matches!(node, Node::Hop(_))).count();
+        let node = Node::Hop(u8::try_from(present + 1).context("too many relays in one lab")?);
+        self.add_node(node)?;
+        for (device, (bridge, address)) in [("up0", up), ("down0", down)] {
+            self.plug(node, device, bridge)?;
+            self.ip(node, &["addr", "add", &format!("{address}/64"), "dev", device, "nodad"])?;
+        }
         Ok(node)
     }
 
@@ -131,7 +150,9 @@ impl Lab {
         let host = match node {
             Node::Frontend(side) => side.host_part(),
             Node::Store(number) => u16::from(number),
-            Node::Core | Node::Relay | Node::Client(_) => bail!("{node} is not on the store's network"),
+            Node::Core | Node::Relay | Node::Hop(_) | Node::Client(_) => {
+                bail!("{node} is not on the store's network")
+            }
         };
         Ok(Ipv6Addr::new(0xfd00, 5, 0, 0, 0, 0, 0, host))
     }

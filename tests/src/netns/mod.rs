@@ -1,8 +1,9 @@
 //! Real DHCPv6 clients and relays against a server under test, in network namespaces.
 //!
-//! Owns: a private network ([`Lab`]) with its faults and a [`Capture`] of its traffic, processes in it ([`Proc`]), drivers for the clients
-//! `dhclient -6` ([`Dhclient`]) and `dhcpcd` ([`Dhcpcd`]) and the relay `dhcrelay -6` ([`relay`]), and the
-//! [`scenario`]s that any [`scenario::ServerUnderTest`] can be put through.
+//! Owns: a private network ([`Lab`]) with its faults and a [`Capture`] of its traffic, processes in it ([`Proc`]), drivers for the
+//! clients `dhclient -6` ([`Dhclient`]), `dhcpcd` ([`Dhcpcd`]), `dibbler-client` ([`Dibbler`]), WIDE's `dhcp6c` ([`Wide`])
+//! and `systemd-networkd` ([`Networkd`]), for the relay `dhcrelay -6` ([`relay`]) and for all relays in arrangements
+//! ([`relays`]), and the [`scenario`]s that any [`scenario::ServerUnderTest`] can be put through.
 //! Refuses to know: the Leasehold crates. Needs root, or what [`in_lab`] then reports as skipped.
 //! Invariants: nothing of the host is touched, neither interfaces, addresses, firewall, `/etc`, `/run` nor
 //! `/var/lib`; everything is torn down when the [`Lab`] goes, after a panic too, and the remains of killed test
@@ -12,25 +13,34 @@
 
 mod capture;
 mod client;
+mod daemon;
 mod dhclient;
 mod dhcpcd;
+mod dibbler;
 mod event;
 mod faults;
+mod hosts;
 mod inside;
 mod lab;
+mod networkd;
 mod node;
 mod process;
 pub mod relay;
+pub mod relays;
 pub mod scenario;
+mod wide;
 
 pub use capture::{Capture, Datagram};
-pub use client::{DhcpClient, Message, Outcome};
+pub use client::{Ability, Ask, DhcpClient, Message, Outcome, ScriptedClient};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
+pub use dibbler::Dibbler;
 pub use event::{ClientEvent, Prefix, Reason};
 pub use lab::Lab;
+pub use networkd::Networkd;
 pub use node::{Node, Place, Side};
 pub use process::Proc;
+pub use wide::Wide;
 
 use std::fs;
 use std::io::Write as _;

@@ -40,6 +40,16 @@ pub enum Place {
     Relayed,
 }
 
+impl Place {
+    /// The bridge of that link.
+    pub(super) fn bridge(self) -> &'static str {
+        match self {
+            Self::Direct => "near",
+            Self::Relayed => "far",
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(match self {
@@ -60,6 +70,8 @@ pub enum Node {
     Store(u8),
     /// The relay: `up0` to the frontends, `down0` to its clients.
     Relay,
+    /// A further relay, made by [`Lab::add_hop`](super::Lab::add_hop): `up0` towards the frontends, `down0` to its clients.
+    Hop(u8),
     /// A client made by [`Lab::add_client`]: `eth0`.
     Client(u8),
 }
@@ -72,6 +84,7 @@ impl fmt::Display for Node {
             Self::Frontend(Side::B) => out.write_str("fb"),
             Self::Store(number) => write!(out, "s{number}"),
             Self::Relay => out.write_str("relay"),
+            Self::Hop(number) => write!(out, "h{number}"),
             Self::Client(number) => write!(out, "c{number}"),
         }
     }

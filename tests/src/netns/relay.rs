@@ -32,6 +32,17 @@ pub enum Upstream {
     Unicast(Vec<Ipv6Addr>),
 }
 
+impl Upstream {
+    /// The operands of `dhcrelay -u`, by way of `up0`.
+    pub(super) fn targets(&self) -> Vec<String> {
+        match self {
+            Self::Servers => vec!["up0".to_owned()],
+            Self::RelayAgentsAndServers => vec!["ff02::1:2%up0".to_owned()],
+            Self::Unicast(servers) => servers.iter().map(|server| format!("{server}%up0")).collect(),
+        }
+    }
+}
+
 /// Starts the relay between the clients placed behind it and the frontends; returns once it listens.
 ///
 /// # Errors
@@ -39,12 +50,7 @@ pub enum Upstream {
 pub fn start(lab: &Lab, upstream: &Upstream) -> Result<Proc> {
     let mut words = debian::program("dhcrelay")?.words();
     words.extend(["-6", "-d", "--no-pid", "-l", "down0"].map(OsString::from));
-    let targets = match upstream {
-        Upstream::Servers => vec!["up0".to_owned()],
-        Upstream::RelayAgentsAndServers => vec!["ff02::1:2%up0".to_owned()],
-        Upstream::Unicast(servers) => servers.iter().map(|server| format!("{server}%up0")).collect(),
-    };
-    for target in targets {
+    for target in upstream.targets() {
         words.extend(["-u".into(), target.into()]);
     }
     let mut relay = lab.spawn(Node::Relay, &words)?;

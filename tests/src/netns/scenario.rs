@@ -2,7 +2,7 @@
 //!
 //! Owns: the steps, what each must show, and the table program × case that they yield.
 //! Refuses to know: the server, behind [`ServerUnderTest`], and how clients are run, behind
-//! [`DhcpClient`](super::DhcpClient).
+//! [`ScriptedClient`](super::ScriptedClient).
 //! In: a lab with a running server and [`Subject`]s not yet started. Out: one [`Row`] for each subject and case.
 //! All subjects go through a step together, so a step costs one wait.
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::client::{DhcpClient, Message, Outcome};
+use super::client::{Ask, Message, Outcome, ScriptedClient};
 use super::dhclient::Dhclient;
 use super::dhcpcd::Dhcpcd;
 use super::event::{Prefix, Reason};
@@ -83,7 +83,7 @@ pub struct Subject<'lab> {
     /// Its place.
     pub place: Place,
     /// The client.
-    pub client: Box<dyn DhcpClient + 'lab>,
+    pub client: Box<dyn ScriptedClient + 'lab>,
 }
 
 impl fmt::Debug for Subject<'_> {
@@ -121,9 +121,9 @@ impl fmt::Display for Row {
 pub fn subjects<'lab>(lab: &'lab Lab, places: &[Place]) -> Result<Vec<Subject<'lab>>> {
     let mut subjects = Vec::new();
     for &place in places {
-        let client = Box::new(Dhclient::new(lab, lab.add_client(place)?)?);
+        let client = Box::new(Dhclient::new(lab, lab.add_client(place)?, Ask::Both)?);
         subjects.push(Subject { place, client });
-        let client = Box::new(Dhcpcd::new(lab, lab.add_client(place)?)?);
+        let client = Box::new(Dhcpcd::new(lab, lab.add_client(place)?, Ask::Both)?);
         subjects.push(Subject { place, client });
     }
     Ok(subjects)

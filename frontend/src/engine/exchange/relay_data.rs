@@ -4,15 +4,20 @@
 //! Message option of the one before, the innermost without a Relay Message. Refuses to know why it is kept. Built
 //! only when a lease is promised to a relayed client; costs two allocations then. Source: RFC 5007 §4.1.2.4.
 
-use crate::codec::wire::{DATAGRAM_LEN_MAX, msg, opt};
+use crate::codec::wire::{msg, opt};
 use crate::codec::{EncodeError, RelayChain, Writer};
 use leasehold_proto::lease::{LeaseExtra, RelayData};
 use std::sync::Arc;
 
+/// Longest chain kept, in octets. Why 2048: nine levels with all that relays say of a client take some 900. A relay, or
+/// whoever plays one, can send 64 KiB, and a batch has a thousand leases: the store takes no message of such a size, and
+/// the session would never get past it.
+const CHAIN_LEN_MAX: usize = 2048;
+
 /// The rare fields of a lease whose client sits behind these relays.
 pub(super) fn extra_of(chain: &RelayChain<'_>) -> Arc<LeaseExtra> {
     let mut relay_chain = Vec::new();
-    // It cannot fail: all of it came out of one datagram. Were it to, the lease goes without the chain.
+    // Too long a chain: the lease goes without it.
     if write(chain, &mut relay_chain).is_err() {
         relay_chain.clear();
     }
@@ -21,7 +26,7 @@ pub(super) fn extra_of(chain: &RelayChain<'_>) -> Arc<LeaseExtra> {
 }
 
 fn write(chain: &RelayChain<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let mut writer = Writer::new(out, DATAGRAM_LEN_MAX);
+    let mut writer = Writer::new(out, CHAIN_LEN_MAX);
     let inner_levels = chain.levels().len() - 1;
     for (depth, level) in chain.levels().iter().enumerate() {
         writer.relay_header(msg::RELAY_FORWARD, &level.header)?;
