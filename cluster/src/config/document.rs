@@ -235,6 +235,12 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Whether a key holds an array without values.
+    pub(crate) fn is_empty_list(&self, key: &str) -> bool {
+        let array = self.entries.get(key).and_then(|(_, value)| value.get_ref().as_array());
+        array.is_some_and(|array| array.is_empty())
+    }
+
     /// Whether a key holds a table.
     pub(crate) fn is_table(&self, key: &str) -> bool {
         self.entries.get(key).is_some_and(|(_, value)| value.get_ref().as_table().is_some())

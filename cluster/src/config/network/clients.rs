@@ -34,6 +34,11 @@ impl Form {
         let mut places = Places::of(&table, &["name"]);
         let name = self.name(&mut table, "name", "name the class");
         let has_test = table.has("architecture") || TESTS.iter().any(|(key, ..)| table.has(key));
+        for key in TESTS.iter().map(|(key, ..)| *key).chain(["architecture"]) {
+            if table.is_empty_list(key) {
+                table.problem(table.place(key), key, "has no value, which no client has: leave it out");
+            }
+        }
         let tests = read_tests(&mut table);
         // One that could not be read is a test all the same.
         self.incomplete |= has_test && tests.is_empty();

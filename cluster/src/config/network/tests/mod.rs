@@ -161,6 +161,11 @@ n.toml:7: class[1].user_class: must be an array, as [\"…\", \"…\"], not a wh
 n.toml:9: server.relays: 2001:db8::1 has bits set past its length of 32: write the prefix with these bits zero
 n.toml:10: server.answer_octets: must be from 1280 to 1500, not 100"
     );
+    let text = format!("[[class]]\nname = \"c\"\narchitecture = []\n{LEAST}");
+    assert_eq!(
+        errors(&text),
+        "n.toml:3: class[1].architecture: has no value, which no client has: leave it out"
+    );
 }
 
 #[test]
