@@ -8,7 +8,7 @@ complain() { printf '%s\n' "$@" >&2; failed=1; }
 
 # The pure cores: time, randomness and packets are arguments, order never comes from a hash table.
 cores=(store/src/machine store/src/hub frontend/src/engine frontend/src/codec proto/src/words proto/src/lifetimes.rs
-    proto/src/time.rs proto/src/pool.rs proto/src/lease.rs proto/src/network)
+    proto/src/time.rs proto/src/pool.rs proto/src/lease.rs proto/src/network proto/src/options)
 impure='std::time::(Instant|SystemTime)|\b(Instant|SystemTime)::now|std::(fs|io|thread|process|env)\b|std::sync::(Mutex|RwLock|mpsc|atomic)|\b(Udp|Tcp)(Socket|Stream|Listener)\b|\b(tokio|tonic|rocksdb|openraft|getrandom|rand|tracing|socket2|nix|libc)::|\bHash(Map|Set)\b.*std::collections|std::collections::Hash(Map|Set)|println!|eprintln!'
 for core in "${cores[@]}"; do
     [ -e "$core" ] || { complain "$core is gone: mend scripts/check-source.sh"; continue; }

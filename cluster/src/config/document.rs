@@ -143,8 +143,7 @@ impl<'d> Table<'d> {
             self.wrong_type(at, key, "a whole number", value.get_ref());
             return None;
         };
-        match u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| (min..=max).contains(n))
-        {
+        match whole_number(value.get_ref()).filter(|n| (min..=max).contains(n)) {
             Some(value) => Some(Located { value, at }),
             None => {
                 self.problem(at, key, format!("must be from {min} to {max}, not {}", integer.as_str()));
@@ -177,6 +176,83 @@ impl<'d> Table<'d> {
             }
         }
         out
+    }
+
+    /// A string that `parse` understands, or an array of such; an absent one is empty.
+    pub(crate) fn one_or_list<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<Located<T>> {
+        match self.entries.get(key) {
+            Some((_, value)) if value.get_ref().as_str().is_some() => {
+                self.parsed(key, parse).into_iter().collect()
+            }
+            _ => self.list(key, parse),
+        }
+    }
+
+    /// A whole number within bounds, or an array of such; an absent one is empty.
+    pub(crate) fn numbers(&mut self, key: &'static str, min: u64, max: u64) -> Vec<Located<u64>> {
+        let is_array = |entry: &(usize, &'d Spanned<DeValue<'d>>)| entry.1.get_ref().as_array().is_some();
+        if !self.entries.get(key).is_some_and(is_array) {
+            return self.number(key, min, max).into_iter().collect();
+        }
+        let Some((at, value)) = self.take(key) else { return Vec::new() };
+        let mut out = Vec::new();
+        for item in value.get_ref().as_array().into_iter().flat_map(|array| array.iter()) {
+            match whole_number(item.get_ref()).filter(|number| (min..=max).contains(number)) {
+                Some(value) => out.push(Located { value, at: item.span().start }),
+                None => self.problem(at, key, format!("must be whole numbers from {min} to {max}")),
+            }
+        }
+        out
+    }
+
+    /// A whole number within bounds, or a word that stands for none.
+    pub(crate) fn number_or(
+        &mut self,
+        key: &'static str,
+        word: &str,
+        min: u64,
+        max: u64,
+    ) -> Option<Located<Option<u64>>> {
+        let (at, value) = self.entries.get(key).copied().unzip();
+        match value.and_then(|value| value.get_ref().as_str()) {
+            Some(text) if text == word => {
+                self.take(key);
+                Some(Located { value: None, at: at? })
+            }
+            Some(text) => {
+                self.take(key);
+                self.problem(at?, key, format!("must be a whole number or \"{word}\", not \"{text}\""));
+                None
+            }
+            None => {
+                let number = self.number(key, min, max)?;
+                Some(Located { value: Some(number.value), at: number.at })
+            }
+        }
+    }
+
+    /// Whether a key holds an array without values.
+    pub(crate) fn is_empty_list(&self, key: &str) -> bool {
+        let array = self.entries.get(key).and_then(|(_, value)| value.get_ref().as_array());
+        array.is_some_and(|array| array.is_empty())
+    }
+
+    /// Whether a key holds a table.
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|(_, value)| value.get_ref().as_table().is_some())
+    }
+
+    /// Takes all that is left, in the order of the file: for tables whose keys are not known beforehand.
+    pub(crate) fn rest(&mut self) -> Vec<(&'d str, usize, &'d DeValue<'d>)> {
+        let entries = std::mem::take(&mut self.entries);
+        let mut rest: Vec<_> =
+            entries.into_iter().map(|(key, (at, value))| (key, at, value.get_ref())).collect();
+        rest.sort_by_key(|(_, at, _)| *at);
+        rest
     }
 
     /// A table inside this one.
@@ -222,7 +298,14 @@ impl<'d> Table<'d> {
     }
 }
 
-fn type_name(value: &DeValue<'_>) -> &'static str {
+/// A whole number that is not below 0.
+pub(crate) fn whole_number(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+/// What a value is, for errors.
+pub(crate) fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",

@@ -11,8 +11,6 @@ mod document;
 mod error;
 mod frontend;
 mod network;
-mod network_text;
-mod network_values;
 mod span;
 mod store;
 
@@ -29,8 +27,7 @@ pub use common::{LogConfig, LogFormat, LogLevel, SecurityConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use frontend::SOCKET_PATH_MAX;
 pub use frontend::{FrontendConfig, FrontendInterface};
-pub use network::NetworkConfig;
-pub use network_text::{network_json, network_toml};
+pub use network::{NetworkConfig, network_json, network_toml};
 pub use span::{parse_span, span_text};
 pub use store::{RaftTiming, StoreConfig, StoreNode};
 
@@ -79,7 +76,7 @@ pub enum AnyConfig {
     /// An administrator's profile.
     Admin(AdminProfile),
     /// The network file.
-    Network(NetworkConfig),
+    Network(Box<NetworkConfig>),
 }
 
 impl AnyConfig {
@@ -97,7 +94,7 @@ impl AnyConfig {
             Kind::Store => StoreConfig::from_source(source).map(Self::Store),
             Kind::Frontend => FrontendConfig::from_source(source).map(Self::Frontend),
             Kind::Admin => AdminProfile::from_source(source).map(Self::Admin),
-            Kind::Network => NetworkConfig::from_source(source).map(Self::Network),
+            Kind::Network => NetworkConfig::from_source(source).map(Box::new).map(Self::Network),
         }
     }
 

@@ -280,6 +280,11 @@ rho_ppm = 1000
 flight = "5s"
 send = "1s"
 
+[server]
+relay_supplied = [65]
+legacy = false
+answer_octets = 1280
+
 [options]
 dns_servers = ["2001:db8::53"]
 domain_search = ["example.org"]
@@ -288,6 +293,9 @@ domain_search = ["example.org"]
 name = "lan"
 prefixes = ["2001:db8:1::/64"]
 rapid_commit = true
+reconfigure = false
+require_reconfigure_accept = false
+register_addresses = false
 interface_id = "0x00ff"
 
 [link.options]
@@ -303,6 +311,8 @@ mclt = "1h"
 autonomy = "1d"
 commit_wait = "0s"
 decline_quarantine = "1d"
+affinity = "1d"
+allocator = "hashed"
 range_size = 256
 
 [[pool]]
@@ -316,6 +326,8 @@ mclt = "1h"
 autonomy = "unlimited"
 commit_wait = "0s"
 decline_quarantine = "1d"
+affinity = "1d"
+allocator = "hashed"
 range_size = 256
 
 [[relationship]]
@@ -326,6 +338,7 @@ pools = ["lan-na", "lan-pd"]
 buckets = "hot-standby"
 answering = "buckets"
 takeover_after = "500ms"
+preference = 0
 "#
     );
 }
@@ -398,7 +411,7 @@ fn relationships_left_to_the_store_read_back_as_written() {
     let config = NetworkConfig::from_text(Path::new("net.toml"), LEFT_TO_STORE).unwrap();
     let text = network_toml(&config.network).unwrap();
     let expected = "[auto]\nfrontends = [\"fe-a\", \"fe-b\", \"fe-c\"]\nshards = 8\nbuckets = \"hot-standby\"\n\
-                    answering = \"buckets\"\ntakeover_after = \"500ms\"\n";
+                    answering = \"buckets\"\ntakeover_after = \"500ms\"\npreference = 0\n";
     assert!(text.ends_with(expected), "{text}");
     assert_eq!(NetworkConfig::from_text(Path::new("net.toml"), &text).unwrap().network, config.network);
 }

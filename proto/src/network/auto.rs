@@ -113,6 +113,9 @@ pub(super) fn check(wire: &v1::Network, fail: &mut dyn FnMut(NetworkError)) -> O
     {
         complain("answering", "is `buckets` or `any`".to_owned());
     }
+    if raw.preference > u32::from(u8::MAX) {
+        complain("preference", "is from 0 to 255 (SV-306)".to_owned());
+    }
     for (i, relationship) in wire.relationships.iter().enumerate() {
         if is_server_name(&relationship.name) {
             let message =

@@ -14,7 +14,7 @@ pub struct OptionValue {
 }
 
 impl OptionValue {
-    /// What a value of higher precedence replaces: a code, and of Vendor Opts the enterprise (OP-02).
+    /// What a value of higher precedence replaces: a code, and of Vendor Class and Vendor Opts the enterprise (OP-02).
     #[must_use]
     pub fn key(&self) -> (u16, u32) {
         (self.code, crate::options::enterprise_of(self.code, &self.data).unwrap_or(0))

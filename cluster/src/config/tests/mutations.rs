@@ -143,6 +143,7 @@ fn sec_06_broken_files_are_refused_with_lines_and_never_bring_the_reader_down() 
     let mut originals = examples();
     assert!(originals.len() >= 5, "{} examples in README.md", originals.len());
     originals.push(NETWORK.to_owned());
+    originals.push(include_str!("../network/tests/everything.toml").to_owned());
     for original in &originals {
         judge(original);
     }

@@ -20,6 +20,11 @@ pub(super) fn check_classes(c: &mut Checker, wire: &v1::Network) -> Vec<Class> {
         if class.tests.is_empty() {
             c.fail(item, "name", "has no test: say by what a client of this class is known, as vendor_class");
         }
+        for (n, raw) in class.tests.iter().enumerate() {
+            if class.tests[..n].iter().any(|other| other.field == raw.field) {
+                c.fail(item, "name", "tests one field twice, which files cannot say: make it one test");
+            }
+        }
         let tests = class.tests.iter().filter_map(|raw| test(c, item, raw)).collect();
         let options = options(c, item, class.options.as_ref());
         let said = class.lifetimes.unwrap_or_default();

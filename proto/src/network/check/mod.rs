@@ -11,6 +11,7 @@ pub use pools::stored_pool;
 use super::Network;
 use crate::convert;
 use crate::lifetimes::Timing;
+use crate::options::{DefinitionError, Dictionary};
 use crate::v1;
 use crate::words::FrontendId;
 use std::collections::BTreeSet;
@@ -30,6 +31,8 @@ pub enum Item {
     Class(usize),
     /// A host.
     Host(usize),
+    /// An option that the operator defined.
+    Definition(usize),
     /// What is left to the store.
     Auto,
 }
@@ -48,6 +51,7 @@ pub struct NetworkError {
 
 struct Checker {
     errors: Vec<NetworkError>,
+    dictionary: Dictionary,
 }
 
 impl Checker {
@@ -60,7 +64,15 @@ impl Checker {
 const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
 
 pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
-    let mut c = Checker { errors: Vec::new() };
+    let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default() };
+    match Dictionary::new(&wire.definitions) {
+        Ok(dictionary) => c.dictionary = dictionary,
+        Err(errors) => {
+            for DefinitionError { index, field, message } in errors {
+                c.fail(Item::Definition(index), field, message);
+            }
+        }
+    }
     let classes = clients::check_classes(&mut c, wire);
     let hosts = clients::check_hosts(&mut c, wire);
     let links = links::check_links(&mut c, wire);

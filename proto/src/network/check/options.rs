@@ -1,25 +1,46 @@
-//! Rules of options: what may be configured, and that a value has the shape its code demands.
+//! Rules of options: what may be configured, how often, and that a value has the shape its code demands.
 
 use super::{Checker, Item};
 use crate::network::{OptionValue, Options};
-use crate::options;
+use crate::options::{Instance, is_requestable};
 use crate::v1;
 
 /// Checks the options of one place.
 pub(super) fn options(c: &mut Checker, item: Item, raw: Option<&v1::DhcpOptions>) -> Options {
+    let mut sound: Options = Vec::new();
     for option in raw.map(|raw| raw.options.as_slice()).unwrap_or_default() {
-        if let Err(error) = options::check(option.code, &option.data) {
-            c.fail(item, "options", error.to_string());
+        match (c.dictionary.check(option.code, &option.data), value(option)) {
+            (Ok(()), Some(value)) => {
+                check_place(c, item, &sound, &value);
+                sound.push(value);
+            }
+            (Err(error), _) => c.fail(item, "options", error.to_string()),
+            (Ok(()), None) => {}
         }
     }
-    values(raw)
+    sound
+}
+
+/// Whether a value may stand beside those before it, and is ever sent.
+fn check_place(c: &mut Checker, item: Item, before: &Options, value: &OptionValue) {
+    let name = c.dictionary.name_of(&Instance { code: value.code, data: value.data.clone() });
+    let before = before.iter().find(|before| before.key() == value.key());
+    if before.is_some() && !c.dictionary.is_repeatable(value.code) {
+        c.fail(item, "options", format!("`{name}` stands there twice, and may once (OP-02)"));
+    } else if before.is_some_and(|before| before.forced != value.forced) {
+        c.fail(item, "options", format!("`{name}` is forced in part: force all of it or nothing"));
+    }
+    if !value.forced && !is_requestable(value.code) {
+        let message = format!("nobody may ask for `{name}`: list it in `force`, or it is never sent");
+        c.fail(item, "options", message);
+    }
 }
 
 /// The options of one place as the store wrote them down.
 pub(super) fn values(raw: Option<&v1::DhcpOptions>) -> Options {
-    let raw = raw.map(|raw| raw.options.as_slice()).unwrap_or_default();
-    let value = |o: &v1::DhcpOption| {
-        Some(OptionValue { code: u16::try_from(o.code).ok()?, data: o.data.clone(), forced: o.forced })
-    };
-    raw.iter().filter_map(value).collect()
+    raw.map(|raw| raw.options.as_slice()).unwrap_or_default().iter().filter_map(value).collect()
+}
+
+fn value(raw: &v1::DhcpOption) -> Option<OptionValue> {
+    Some(OptionValue { code: u16::try_from(raw.code).ok()?, data: raw.data.clone(), forced: raw.forced })
 }

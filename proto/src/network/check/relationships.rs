@@ -66,6 +66,10 @@ pub(super) fn check_relationships(c: &mut Checker, wire: &v1::Network) -> (Vec<R
             c.fail(item, "preference", "is from 0 to 255 (SV-306)");
             0
         });
+        let is_taken = |other: &v1::Relationship| other.server_duid == r.server_duid;
+        if !r.server_duid.is_empty() && wire.relationships[..i].iter().any(is_taken) {
+            c.fail(item, "server_duid", "is that of another relationship: each is a server of its own");
+        }
         // Absent in a file that was not applied yet: the store makes one then, and checks again.
         let duid_octets: &[u8] = if r.server_duid.is_empty() { &[0, 4, 0] } else { &r.server_duid };
         match (primary, Duid::new(duid_octets)) {

@@ -82,7 +82,7 @@ fn wire() -> v1::Network {
         primary: primary.into(),
         secondary: "fe-b".into(),
         pools: pools.iter().map(|p| (*p).to_owned()).collect(),
-        server_duid: vec![0, 4, 1, 2, 3, 4],
+        server_duid: format!("\0\x04{name}").into_bytes(),
         ..v1::Relationship::default()
     };
     let mut wire = v1::Network {

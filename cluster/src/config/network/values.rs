@@ -5,6 +5,7 @@
 
 use std::net::Ipv6Addr;
 
+use leasehold_proto::options::octets_of;
 use leasehold_proto::words::Prefix;
 
 /// The bounds of a pool as written.
@@ -67,41 +68,23 @@ pub(super) fn parse_prefix(text: &str) -> Result<Prefix, String> {
     })
 }
 
-/// Reads octets: hexadecimal digits after `0x`, else the text itself.
+/// Reads octets, at least one: hexadecimal digits after `0x`, else the text itself.
 pub(super) fn parse_hex_or_text(text: &str) -> Result<Vec<u8>, String> {
-    let Some(digits) = text.strip_prefix("0x") else {
-        return if text.is_empty() {
-            Err("is empty: leave it out".to_owned())
-        } else {
-            Ok(text.as_bytes().to_vec())
-        };
-    };
-    parse_hex(digits)
-        .filter(|octets| !octets.is_empty())
-        .ok_or_else(|| format!("`{text}` is not hexadecimal: write 0x and pairs of digits, or plain text"))
+    match octets_of(text)? {
+        octets if octets.is_empty() => Err("is empty: leave it out".to_owned()),
+        octets => Ok(octets),
+    }
 }
 
-/// Reads pairs of hexadecimal digits.
-fn parse_hex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).ok()).collect()
-}
-
-/// Writes octets so that [`parse_hex_or_text`] reads them: as text where that is plain.
-pub(super) fn hex_or_text(octets: &[u8]) -> String {
-    let plain =
-        octets.iter().all(|octet| octet.is_ascii_graphic() || *octet == b' ') && !octets.starts_with(b"0x");
-    if plain {
-        octets.iter().map(|octet| char::from(*octet)).collect()
-    } else {
-        format!("0x{}", crate::admin::hex(octets))
-    }
+/// Reads a prefix, or a single address.
+pub(super) fn parse_prefix_or_address(text: &str) -> Result<Prefix, String> {
+    if text.contains('/') { parse_prefix(text) } else { parse_ipv6(text).map(Prefix::address) }
 }
 
 #[cfg(test)]
 mod tests {
+    use leasehold_proto::options::octets_text;
+
     use super::*;
 
     #[test]
@@ -128,7 +111,7 @@ mod tests {
             assert!(parse_hex_or_text(bad).is_err(), "{bad}");
         }
         for octets in [b"port 7".to_vec(), vec![0, 1], b"0xab".to_vec()] {
-            assert_eq!(parse_hex_or_text(&hex_or_text(&octets)), Ok(octets));
+            assert_eq!(parse_hex_or_text(&octets_text(&octets)), Ok(octets));
         }
     }
 }

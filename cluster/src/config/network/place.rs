@@ -1,0 +1,41 @@
+//! Where the items of a network file stand, so that a rule's complaint finds its line.
+
+use std::collections::BTreeMap;
+
+use crate::config::document::Table;
+
+/// Where an item stands in the file.
+#[derive(Default)]
+pub(super) struct Places {
+    /// `link[2].` and its like; empty for the file.
+    pub(super) path: String,
+    /// Where the item begins.
+    pub(super) at: usize,
+    fields: BTreeMap<&'static str, usize>,
+}
+
+impl Places {
+    /// Those of an item: the fields that rules may complain about.
+    pub(super) fn of(table: &Table<'_>, fields: &[&'static str]) -> Self {
+        let mut places = Self { path: table.field(""), at: table.at, fields: BTreeMap::new() };
+        places.add(table, fields);
+        places
+    }
+
+    /// Fields that stand in a table of their own.
+    pub(super) fn add(&mut self, table: &Table<'_>, fields: &[&'static str]) {
+        for field in fields.iter().filter(|field| table.has(field)) {
+            self.fields.insert(field, table.place(field));
+        }
+    }
+
+    /// A field whose place is known.
+    pub(super) fn set(&mut self, field: &'static str, at: usize) {
+        self.fields.insert(field, at);
+    }
+
+    /// A field, or else the item.
+    pub(super) fn place(&self, field: &str) -> usize {
+        self.fields.get(field).copied().unwrap_or(self.at)
+    }
+}
