@@ -13,6 +13,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The descriptor set feeds the gRPC reflection service.
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is set by cargo")?);
     fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
-    tonic_prost_build::configure().bytes(".leasehold.v1.RaftEntry.payload").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".leasehold.v1.RaftEntry.payload")
+        // They stand inside checked types that are compared; prost leaves it out where a message is repeated.
+        .type_attribute(".leasehold.v1.TraceEvent", "#[derive(Eq)]")
+        .type_attribute(".leasehold.v1.TraceIa", "#[derive(Eq)]")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod sabotage;
 pub mod session;
 pub mod time;
 pub mod tls;
+pub mod trace;
 pub mod words;
 
 /// Generated from `proto/leasehold/v1/*.proto`.

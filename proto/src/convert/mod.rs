@@ -3,6 +3,7 @@
 
 mod lease;
 mod session;
+mod trace;
 
 use crate::v1;
 use crate::words::{
@@ -21,6 +22,9 @@ pub enum ConvertError {
     /// An address that is not 16 octets.
     #[error("`{0}` must be 16 octets, not {1}")]
     AddressLength(&'static str, usize),
+    /// A link-layer address of an impossible length.
+    #[error("a link-layer address is 1 to {max} octets long, not {0}", max = crate::trace::LINK_LAYER_LEN_MAX)]
+    LinkLayerLength(usize),
     /// A DUID of an impossible length.
     #[error(transparent)]
     Duid(#[from] DuidError),

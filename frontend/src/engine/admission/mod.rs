@@ -28,7 +28,8 @@ use siphasher::sip::SipHasher13;
 
 use class_queue::{ClassQueue, SOURCE_QUEUES};
 pub use peek::{Class, class_of};
-use peek::{Peeked, peek};
+use peek::Peeked;
+pub(in crate::engine) use peek::peek;
 pub use slots::BUFFER_KEPT_LEN;
 use slots::{SlotIndex, Slots};
 

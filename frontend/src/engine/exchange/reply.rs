@@ -11,6 +11,7 @@ use super::plan::{IaAnswer, Plan, Status};
 use crate::codec::wire::{CLIENT_PORT, opt};
 use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
 use crate::engine::{Packet, ReplyTo};
+use smallvec::SmallVec;
 
 /// Octets of the IPv6 and UDP headers.
 const HEADERS_LEN: usize = 40 + 8;
@@ -20,13 +21,16 @@ pub(super) const PAYLOAD_LEN_MAX: usize = 1500 - HEADERS_LEN;
 /// Octets of code and length before an option's data.
 const OPTION_HEADER_LEN: usize = 4;
 
-/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in. How many options were
+/// Codes of options that were left out of an answer.
+pub(super) type LeftOut = SmallVec<[u16; 8]>;
+
+/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in. Which options were
 /// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
-pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
+pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<LeftOut, EncodeError> {
     let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
-    let mut left_out = 0;
+    let mut left_out = LeftOut::new();
     match cx.relay {
         None => write_message(plan, cx, &mut writer, &mut left_out)?,
         Some(chain) => {
@@ -50,7 +54,7 @@ fn write_message(
     plan: &Plan,
     cx: &Context<'_, '_>,
     out: &mut Writer<'_>,
-    left_out: &mut u64,
+    left_out: &mut LeftOut,
 ) -> Result<(), EncodeError> {
     out.message(plan.message_type, cx.message.transaction_id)?;
     if let Some(client_id) = cx.message.client_id {
@@ -89,13 +93,17 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
 
 /// Options that the client asked for and that have a value, and those that are forced (SV-202), most important first.
 /// What would make the answer longer than is wanted is left out (SV-113).
-fn write_options(cx: &Context<'_, '_>, out: &mut Writer<'_>, left_out: &mut u64) -> Result<(), EncodeError> {
+fn write_options(
+    cx: &Context<'_, '_>,
+    out: &mut Writer<'_>,
+    left_out: &mut LeftOut,
+) -> Result<(), EncodeError> {
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
     for (code, data) in chosen(&[cx.options], cx.message.oro) {
         if out.len() + OPTION_HEADER_LEN + data.len() <= limit {
             out.option(code, data)?;
         } else {
-            *left_out += 1;
+            left_out.push(code);
         }
     }
     Ok(())
