@@ -20,11 +20,13 @@ mod service;
 mod stamp;
 mod states;
 mod stream;
+mod traces;
 #[cfg(test)]
 mod tests;
 
 pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
+pub use traces::{TraceId, TraceRefusal, Traced};
 pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome, SessionView};
@@ -37,6 +39,7 @@ use leasehold_proto::words::{Epoch, FrontendId, LogIndex};
 use links::Links;
 use liveness::Liveness;
 use relays::Relays;
+use traces::Traces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +117,7 @@ pub struct Hub {
     liveness: Liveness,
     links: Links,
     relays: Relays,
+    traces: Traces,
     /// How often a judgement of liveness or of links changed.
     judgements: u64,
     out: Vec<HubOutput>,
@@ -137,6 +141,7 @@ impl Hub {
             liveness: Liveness::new(settings.liveness_lost_after),
             links: Links::new(settings.links),
             relays: Relays::default(),
+            traces: Traces::default(),
             judgements: 0,
             out: Vec::new(),
         }
@@ -180,6 +185,7 @@ impl Hub {
         self.liveness.clear();
         self.links.clear();
         self.relays.clear();
+        self.traces.clear();
     }
 
     /// Whether this node leads, as far as sessions are concerned.
@@ -413,6 +419,7 @@ impl Hub {
             && self.by_epoch.get(&stream.epoch) == Some(&id)
         {
             self.by_epoch.remove(&stream.epoch);
+            self.traces.lost(&connection.frontend);
         }
         Some(connection)
     }

@@ -19,6 +19,7 @@ mod outbound;
 mod replica;
 mod session;
 mod standing;
+mod traces;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,7 @@ use leasehold_proto::session::{
     StoreEvent, ToStore, Welcome,
 };
 use leasehold_proto::time::{ClusterTime, Lifetime};
+use leasehold_proto::trace::TraceFilter;
 use leasehold_proto::v1;
 use leasehold_proto::v1::frontend_session_client::FrontendSessionClient;
 use leasehold_proto::words::{
@@ -70,6 +71,7 @@ pub(crate) struct Frontend {
     pub(crate) outcomes: Vec<BatchOutcome>,
     pub(crate) live: BTreeMap<String, bool>,
     pub(crate) draining: bool,
+    pub(crate) traces: Vec<TraceFilter>,
     pub(crate) connects: u32,
     connection: Option<Connection>,
 }
@@ -89,6 +91,7 @@ impl Frontend {
             outcomes: Vec::new(),
             live: BTreeMap::new(),
             draining: false,
+            traces: Vec::new(),
             connects: 0,
             connection: None,
         }
@@ -191,6 +194,7 @@ impl Frontend {
                 assert_eq!(refused.reason, RefusalReason::NotLeader, "{}", refused.detail);
                 self.connection = None;
             }
+            FromStore::Traces(traces) => self.traces = traces,
             FromStore::Welcome(_) | FromStore::Lookup { .. } => panic!("not asked for"),
         }
     }

@@ -9,6 +9,7 @@
 mod acts;
 mod leases;
 mod pools;
+mod trace;
 mod view;
 
 use super::leader::AdminCommand;
@@ -134,11 +135,13 @@ impl AdminService {
     }
 }
 
+type Traced = Pin<Box<dyn Stream<Item = Result<v1::TraceAnswer, Status>> + Send>>;
 type Leases = Pin<Box<dyn Stream<Item = Result<v1::LeaseInfo, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Admin for AdminService {
     type ListLeasesStream = Leases;
+    type TraceStream = Traced;
 
     async fn status(
         &self,
@@ -311,6 +314,12 @@ impl Admin for AdminService {
         may_read(&request)?;
         self.read(request.get_ref().stale).await?;
         Ok(Response::new(pools::pools(&lock(&self.replica))))
+    }
+
+    async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<Traced>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin, Role::Viewer])?);
+        let tracing = self.trace_client(request.get_ref(), &by).await?;
+        Ok(Response::new(Box::pin(tracing.into_stream())))
     }
 
     async fn list_events(
