@@ -7,6 +7,7 @@
 
 pub mod connect;
 pub(crate) mod table;
+mod trace;
 mod view;
 
 #[cfg(test)]
@@ -104,6 +105,8 @@ enum Action {
         #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
         after: u64,
     },
+    /// One client's messages, live: what came, what was decided, and why.
+    Trace(trace::TraceArguments),
     /// Store nodes.
     Nodes,
     /// The network configuration.
@@ -216,7 +219,9 @@ pub fn run(command: AdminCommand) -> Result<(), Failure> {
         _ => None,
     };
     let text = crate::cli::runtime()?.block_on(act(&command, &access, file.as_ref()))?;
-    println!("{}", text.trim_end_matches('\n'));
+    if !text.is_empty() {
+        println!("{}", text.trim_end_matches('\n'));
+    }
     Ok(())
 }
 
@@ -321,6 +326,10 @@ async fn act(
             let answer = access.call(async |mut store| store.list_events(request).await).await?;
             let views = view::events(&answer);
             print(command, &views, |views| table::events(views))
+        }
+        Action::Trace(arguments) => {
+            trace::run(command.output, access, arguments, &mut std::io::stdout()).await?;
+            Ok(String::new())
         }
         Action::Nodes => {
             let request = v1::ListStoreNodesRequest {};

@@ -48,11 +48,7 @@ impl TryFrom<&v1::TraceFilter> for TraceFilter {
 
 impl From<&TraceReport> for v1::TraceReport {
     fn from(report: &TraceReport) -> Self {
-        Self {
-            in_force: report.in_force.clone(),
-            dropped: report.dropped,
-            events: report.events.clone(),
-        }
+        Self { in_force: report.in_force.clone(), dropped: report.dropped, events: report.events.clone() }
     }
 }
 

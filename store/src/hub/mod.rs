@@ -20,14 +20,14 @@ mod service;
 mod stamp;
 mod states;
 mod stream;
-mod traces;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
-pub use traces::{TraceId, TraceRefusal, Traced};
 pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
+pub use traces::{TraceId, TraceRefusal, Traced};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome, SessionView};
 use connection::{Connection, Purpose};
@@ -39,10 +39,10 @@ use leasehold_proto::words::{Epoch, FrontendId, LogIndex};
 use links::Links;
 use liveness::Liveness;
 use relays::Relays;
-use traces::Traces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use traces::Traces;
 
 /// One connection of a frontend, numbered by the shell; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

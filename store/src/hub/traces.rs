@@ -74,7 +74,8 @@ impl Traces {
     }
 
     fn filters(&self) -> Vec<TraceFilter> {
-        let filter = |(id, wanted): (&TraceId, &Wanted)| TraceFilter { id: id.0, client: wanted.client.clone() };
+        let filter =
+            |(id, wanted): (&TraceId, &Wanted)| TraceFilter { id: id.0, client: wanted.client.clone() };
         self.wanted.iter().map(filter).collect()
     }
 }

@@ -19,9 +19,9 @@ mod outbound;
 mod replica;
 mod session;
 mod standing;
-mod traces;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use admin::LEADER_METADATA;
 pub use config::{StartError, StoreConfig, StoreSecurity};

@@ -79,7 +79,9 @@ impl Callers {
             }
             Traced::Event(event) => {
                 for id in event.traces.clone() {
-                    self.put(TraceId(id), || Body::Event(v1::TraceEvent { traces: vec![id], ..*event.clone() }));
+                    self.put(TraceId(id), || {
+                        Body::Event(v1::TraceEvent { traces: vec![id], ..*event.clone() })
+                    });
                 }
             }
         }

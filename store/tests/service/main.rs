@@ -2,7 +2,7 @@
 //! protocol, an administrator.
 //!
 //! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
-//! configuration. `spreading`: relationships left to the store. `security`: certificates, roles, refusals.
+//! configuration. `spreading`: relationships left to the store. `traces`: one client looked at. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,3 +14,4 @@ mod recovery;
 mod security;
 mod sessions;
 mod spreading;
+mod traces;

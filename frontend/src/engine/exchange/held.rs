@@ -7,8 +7,8 @@
 use super::Cause;
 use super::plan::Plan;
 use crate::engine::ReplyTo;
-use crate::engine::trace::TraceMark;
 use crate::engine::leases::{Leases, Rest};
+use crate::engine::trace::TraceMark;
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{Epoch, Prefix};

@@ -4,13 +4,13 @@
 //! after it to words: new, extended, withdrawn, by which rule. Refuses to decide anything. Does nothing unless the
 //! message in hand is traced.
 
+use super::Exchange;
 use super::context::{Context, word};
 use super::desk::Occasion;
 use super::giving::known_leases;
 use super::link::LinkBy;
 use super::parked::Waiting;
 use super::plan::{IaAnswer, Line, Plan, Status};
-use super::Exchange;
 use crate::codec::reply::{ServerMessage, unwrap_relay_reply};
 use crate::codec::wire::{msg, opt};
 use crate::codec::{IaKind, MessageKind};
@@ -74,9 +74,8 @@ pub(super) fn waits(trace: &mut TraceLog, waiting: &Waiting) {
         Waiting::Partner { partner, .. } => {
             trace.waits("partner", || format!("left to {partner}; a copy is kept for two seconds"));
         }
-        Waiting::LookUp(_) => trace.waits("look-up", || {
-            "the load runs: the store is asked what it knows of this client".to_owned()
-        }),
+        Waiting::LookUp(_) => trace
+            .waits("look-up", || "the load runs: the store is asked what it knows of this client".to_owned()),
         Waiting::Adoption(_) => {
             trace.waits("adoption", || "R7: the store is asked to adopt the lease".to_owned());
         }
@@ -140,9 +139,11 @@ fn ia_told(
 ) -> v1::TraceIa {
     let timers = if ia.lines.is_empty() { Default::default() } else { plan.timers() };
     let lease = |line: &Line| {
-        let pool = cx.network.pools.iter().find(|pool| {
-            pool.kind == word(ia.kind) && pool.geometry.slot_of(line.prefix).is_some()
-        });
+        let pool = cx
+            .network
+            .pools
+            .iter()
+            .find(|pool| pool.kind == word(ia.kind) && pool.geometry.slot_of(line.prefix).is_some());
         v1::TraceLease {
             prefix: Some(line.prefix.into()),
             preferred_secs: line.preferred.to_wire(),

@@ -19,20 +19,24 @@ const SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
 
 impl AdminService {
     pub(super) async fn trace_client(&self, request: &v1::TraceRequest, by: &str) -> Result<Tracing, Status> {
-        let client = request.client.as_ref().ok_or_else(|| Status::invalid_argument("whom to trace is not said"))?;
+        let client =
+            request.client.as_ref().ok_or_else(|| Status::invalid_argument("whom to trace is not said"))?;
         let client = TracedClient::try_from(client).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let span = Duration::from_millis(request.span_ms);
         if span.is_zero() || span > SPAN_MAX {
             let hours = SPAN_MAX.as_secs() / 3600;
-            return Err(Status::invalid_argument(format!("a trace lasts longer than 0 and at most {hours} h")));
+            return Err(Status::invalid_argument(format!(
+                "a trace lasts longer than 0 and at most {hours} h"
+            )));
         }
         self.read(false).await?;
         let until = Instant::now() + span;
-        let (id, answers) = lock(&self.replica).trace(client, &self.name).map_err(|refusal| match refusal {
-            // It led a moment ago.
-            TraceRefusal::NotLeading => not_leader(self.node.metrics().borrow().leader.as_ref()),
-            TraceRefusal::TooMany => Status::resource_exhausted(refusal.to_string()),
-        })?;
+        let (id, answers) =
+            lock(&self.replica).trace(client, &self.name).map_err(|refusal| match refusal {
+                // It led a moment ago.
+                TraceRefusal::NotLeading => not_leader(self.node.metrics().borrow().leader.as_ref()),
+                TraceRefusal::TooMany => Status::resource_exhausted(refusal.to_string()),
+            })?;
         tracing::info!(trace = id.0, %by, "a client is being traced");
         Ok(Tracing { replica: Arc::clone(&self.replica), id, answers, until })
     }
