@@ -157,10 +157,14 @@ impl EngineHandler {
         }
         self.generation = Some(generation);
         let configured = &self.parts.interfaces;
-        let interfaces = self.parts.table.present().map(|(index, found)| Interface {
-            index: index.get(),
-            name: found.name.clone(),
-            link: configured.iter().find(|i| i.name == found.name).and_then(|i| i.link.clone()),
+        let interfaces = self.parts.table.present().map(|(index, found)| {
+            let interface = configured.iter().find(|i| i.name == found.name);
+            Interface {
+                index: index.get(),
+                name: found.name.clone(),
+                link: interface.and_then(|i| i.link.clone()),
+                relays: interface.is_some_and(|i| i.relays),
+            }
         });
         self.parts.engine.set_interfaces(interfaces.collect());
         // The next heartbeat shall say so.

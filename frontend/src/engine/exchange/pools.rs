@@ -6,7 +6,8 @@
 //! valid for this index only. Look-ups allocate nothing.
 
 use super::answer::BucketKey;
-use super::options::OptionSet;
+use super::classes::{Classes, is_of_one};
+use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::Pool;
@@ -29,6 +30,8 @@ pub(in crate::engine) struct LinkPools {
     addresses: Vec<PoolId>,
     /// With their delegated lengths in bits.
     prefixes: Vec<(u8, PoolId)>,
+    /// Some are for certain classes only.
+    is_for_classes: bool,
 }
 
 #[derive(Debug)]
@@ -48,8 +51,7 @@ pub(in crate::engine) struct Topology {
     /// Relationships in which this frontend is a partner.
     mine: Vec<RelationshipAt>,
     bucket_keys: Vec<BucketKey>,
-    /// By link: its options, the global ones included.
-    options: Vec<OptionSet>,
+    options: PlaceOptions,
     no_pools: LinkPools,
 }
 
@@ -84,8 +86,7 @@ impl Topology {
             .collect();
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
-        let global = OptionSet::of(&network.options);
-        let options = network.links.iter().map(|link| global.under(&link.options)).collect();
+        let options = PlaceOptions::new(&network);
         Self { network, links, prefixes, mine, bucket_keys, options, no_pools: LinkPools::default() }
     }
 
@@ -99,9 +100,16 @@ impl Topology {
         &self.network.links[at.0]
     }
 
-    /// The options of a link, those of the whole network included.
-    pub(in crate::engine) fn options(&self, at: LinkAt) -> &OptionSet {
-        &self.options[at.0]
+    /// The options that speak for a client on a link, highest precedence first; `pool`: whose lease it is given, asked
+    /// only if that matters.
+    pub(in crate::engine) fn options_for(
+        &self,
+        link: LinkAt,
+        classes: &[usize],
+        duid: &[u8],
+        pool: impl FnOnce() -> Option<PoolId>,
+    ) -> SpeakingOptions<'_> {
+        self.options.of(link.0, classes, duid, pool)
     }
 
     /// A relationship by its position.
@@ -183,10 +191,25 @@ impl Topology {
 
 impl LinkPools {
     fn push(&mut self, pool: &Pool) {
+        self.is_for_classes |= !pool.classes.is_empty();
         match pool.kind {
             IaKind::Na => self.addresses.push(pool.id),
             IaKind::Pd => self.prefixes.push((pool.geometry.length_bits(), pool.id)),
         }
+    }
+
+    /// Those that clients of these classes may have new leases of; nothing if that is all of them.
+    pub(in crate::engine) fn for_classes(&self, network: &Network, classes: &Classes) -> Option<Self> {
+        if !self.is_for_classes {
+            return None;
+        }
+        let is_open =
+            |id: &PoolId| network.pool(*id).is_some_and(|pool| is_of_one(network, classes, &pool.classes));
+        Some(Self {
+            addresses: self.addresses.iter().copied().filter(is_open).collect(),
+            prefixes: self.prefixes.iter().copied().filter(|(_, id)| is_open(id)).collect(),
+            is_for_classes: true,
+        })
     }
 
     /// Whether a pool is one of these.
@@ -229,6 +252,7 @@ mod tests {
         LinkPools {
             addresses: vec![PoolId(1), PoolId(2)],
             prefixes: vec![(64, PoolId(3)), (56, PoolId(4)), (48, PoolId(5))],
+            is_for_classes: false,
         }
     }
 

@@ -6,10 +6,13 @@
 //! Source: RFC 9915 §18.3.9 to §18.3.11.
 
 use super::context::Context;
-use super::options::chosen;
+use super::options::{OptionSet, chosen};
 use super::plan::{IaAnswer, Plan, Status};
-use crate::codec::wire::{CLIENT_PORT, opt};
-use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
+use super::relay_supplied;
+use crate::codec::wire::{CLIENT_PORT, msg, opt};
+use crate::codec::{
+    EncodeError, IaKind, LeaseTimes, MessageKind, RelayChain, Timers, Writer, encode_relay_reply,
+};
 use crate::engine::{Packet, ReplyTo};
 use smallvec::SmallVec;
 
@@ -28,14 +31,19 @@ pub(super) type LeftOut = SmallVec<[u16; 8]>;
 /// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
-pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<LeftOut, EncodeError> {
+pub(super) fn write(
+    plan: &Plan,
+    cx: &Context<'_, '_>,
+    options: &[&OptionSet],
+    out: &mut Vec<u8>,
+) -> Result<LeftOut, EncodeError> {
     let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
     let mut left_out = LeftOut::new();
     match cx.relay {
-        None => write_message(plan, cx, &mut writer, &mut left_out)?,
-        Some(chain) => {
-            encode_relay_reply(chain, &mut writer, |inner| write_message(plan, cx, inner, &mut left_out))?;
-        }
+        None => write_message(plan, cx, options, &mut writer, &mut left_out)?,
+        Some(chain) => encode_relay_reply(chain, &mut writer, |inner| {
+            write_message(plan, cx, options, inner, &mut left_out)
+        })?,
     }
     writer.finish().map(|_| left_out)
 }
@@ -53,6 +61,7 @@ pub(super) fn reply_to(packet: &Packet<'_>, relay: Option<&RelayChain<'_>>) -> R
 fn write_message(
     plan: &Plan,
     cx: &Context<'_, '_>,
+    options: &[&OptionSet],
     out: &mut Writer<'_>,
     left_out: &mut LeftOut,
 ) -> Result<(), EncodeError> {
@@ -61,6 +70,10 @@ fn write_message(
         out.option(opt::CLIENT_ID, client_id)?;
     }
     out.option(opt::SERVER_ID, cx.relationship.server_duid.as_bytes())?;
+    let preference = cx.relationship.preference;
+    if plan.message_type == msg::ADVERTISE && preference > 0 {
+        out.option_u8(opt::PREFERENCE, preference)?;
+    }
     if plan.rapid_commit {
         out.option(opt::RAPID_COMMIT, &[])?;
     }
@@ -71,7 +84,7 @@ fn write_message(
     for ia in &plan.ias {
         write_ia(ia, timers, out)?;
     }
-    write_options(cx, out, left_out)
+    write_options(cx, options, out, left_out)
 }
 
 fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -95,16 +108,38 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
 /// What would make the answer longer than is wanted is left out (SV-113).
 fn write_options(
     cx: &Context<'_, '_>,
+    options: &[&OptionSet],
     out: &mut Writer<'_>,
     left_out: &mut LeftOut,
 ) -> Result<(), EncodeError> {
+    let kind = cx.message.kind;
+    // Answers to these tell how they went, and nothing else (RFC 9915 §18.3.3, §18.3.7, §18.3.8).
+    if matches!(kind, MessageKind::Confirm | MessageKind::Release | MessageKind::Decline) {
+        return Ok(());
+    }
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
-    for (code, data) in chosen(&[cx.options], cx.message.oro) {
-        if out.len() + OPTION_HEADER_LEN + data.len() <= limit {
-            out.option(code, data)?;
-        } else {
-            left_out.push(code);
+    let supplied = relay_supplied::options(cx, options);
+    for (code, data) in chosen(options, cx.message.oro).chain(supplied) {
+        match code {
+            opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}
+            _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => left_out.push(code),
+            opt::CLIENT_ARCH_TYPE => write_architectures(cx, data, out)?,
+            _ => out.option(code, data)?,
         }
     }
     Ok(())
+}
+
+/// Of the server's list of architectures, those that the client named (OP-04).
+fn write_architectures(cx: &Context<'_, '_>, ours: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    let named = cx.message.options.first(opt::CLIENT_ARCH_TYPE).unwrap_or_default().as_chunks::<2>().0;
+    let mut both = ours.as_chunks::<2>().0.iter().filter(|kind| named.contains(kind)).peekable();
+    if both.peek().is_none() {
+        return Ok(());
+    }
+    out.begin_option(opt::CLIENT_ARCH_TYPE)?;
+    for kind in both {
+        out.raw(kind)?;
+    }
+    out.end_option()
 }

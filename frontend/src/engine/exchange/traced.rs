@@ -5,6 +5,7 @@
 //! message in hand is traced.
 
 use super::Exchange;
+use super::classes::Classes;
 use super::context::{Context, word};
 use super::desk::Occasion;
 use super::giving::known_leases;
@@ -18,7 +19,7 @@ use crate::engine::Packet;
 use crate::engine::leases::{Leases, Owner};
 use crate::engine::trace::{ARRIVED, Look, TraceLog};
 use leasehold_proto::lease::LeaseState;
-use leasehold_proto::network::{Link, Relationship};
+use leasehold_proto::network::{Link, Network, Relationship};
 use leasehold_proto::time::{Lifetime, LocalTime};
 use leasehold_proto::v1;
 use leasehold_proto::words::Prefix;
@@ -58,6 +59,13 @@ pub(super) fn link(trace: &mut TraceLog, link: &Link, by: LinkBy) {
     if let Some(event) = trace.event() {
         event.link.clone_from(&link.name);
         by.name().clone_into(&mut event.link_by);
+    }
+}
+
+/// Which classes it is of.
+pub(super) fn classes(trace: &mut TraceLog, network: &Network, classes: &Classes) {
+    for at in classes {
+        trace.note(|| format!("class {}", network.classes[*at].name));
     }
 }
 

@@ -235,7 +235,7 @@ fn sec_06_events_are_bounded_and_what_had_no_room_is_counted() {
     let flood = |lab: &mut Lab, count: u16| {
         for n in 0..count {
             let [hi, lo] = n.to_be_bytes();
-            lab.send(Msg::solicit().xid([1, hi, lo]).na(1, &[])).expect("an Advertise");
+            lab.send(Msg::solicit().xid([1, hi, lo]).na(1, &[]));
         }
         let reports = reports(lab);
         (
@@ -258,6 +258,23 @@ fn sec_06_events_are_bounded_and_what_had_no_room_is_counted() {
     let bytes = relayed("::", &[(opt::INTERFACE_ID, &long)], Msg::solicit().na(1, &[]));
     lab.send_on(1, CLIENT, 546, MULTICAST, &bytes);
     assert_eq!(one(&mut lab).relays[0].interface_id.len(), 256);
+}
+
+#[test]
+fn sv_157_sec_01_the_classes_of_a_client_are_told_and_that_it_sends_too_much() {
+    let mut wire = network();
+    wire.classes = vec![v1::Class {
+        name: "phones".into(),
+        tests: vec![v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![DUID.to_vec()] }],
+        ..v1::Class::default()
+    }];
+    let mut lab = traced(Lab::with("fe-a", wire), vec![filter(1, duid(DUID))]);
+    lab.send(Msg::solicit().na(1, &[])).expect("an Advertise");
+    assert_eq!(one(&mut lab).notes, ["class phones"]);
+    let answers = |n: u8| lab.send(Msg::solicit().xid([9, 9, n]).na(1, &[]));
+    assert!((0..90).map(answers).any(|answer| answer.is_none()), "its rate is bounded");
+    let last = events(&mut lab).pop().expect("the last of them");
+    assert_eq!(decided(&last), ("discarded", "rate_limited"));
 }
 
 #[test]
