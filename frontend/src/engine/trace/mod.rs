@@ -277,7 +277,7 @@ fn rule_of(reason: Discard) -> Option<&'static str> {
         Discard::UnrecordedLease | Discard::AdoptionPending => {
             Some("R7: somebody who is not heard may have promised it")
         }
-        Discard::PromiseRefused => Some("R8: the store keeps another client's lease of it"),
+        Discard::PromiseRefused => Some("R1, R8: the store did not take what it promises"),
         _ => None,
     }
 }
