@@ -249,7 +249,7 @@ fn sec_06_events_are_bounded_and_what_had_no_room_is_counted() {
     lab.wait(1);
     assert_eq!(flood(&mut lab, 3), (3, 0), "the next second has room again");
     let filters = (1..=20).map(|id| filter(id, duid(DUID))).collect();
-    let mut lab = traced(lab, filters);
+    let mut lab = traced(Lab::new(), filters);
     lab.send(Msg::solicit().na(1, &[])).expect("an Advertise");
     assert_eq!(one(&mut lab).traces.len(), 8);
     // Long values of a relay are cut.
