@@ -23,6 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             ".leasehold.v1.RaftSnapshotChunk",
             ".leasehold.v1.RaftSnapshotRow",
         ])
+        // They stand inside checked types that are compared; prost leaves it out where a message is repeated.
+        .type_attribute(".leasehold.v1.TraceEvent", "#[derive(Eq)]")
+        .type_attribute(".leasehold.v1.TraceIa", "#[derive(Eq)]")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -16,7 +16,7 @@ rm -rf "${logs:?}"/* "$logs"/.[a-z]*
 
 # The tests of each kind, by their file's name, and those that run only when asked for.
 declare -A tests=(
-    [interop]=interop [clients]=clients [differential]=differential [process]="process budget scale demo" [service]=service
+    [interop]=interop [clients]=clients [differential]=differential [process]="process budget scale demo trace" [service]=service
     [failures]=failures
     [sabotage]=sabotage [simulation]=simulation [model]=model [failover]=failover [contract]=contract
     [asked]="soak latency"

@@ -19,6 +19,7 @@ mod secrecy;
 pub mod session;
 pub mod time;
 pub mod tls;
+pub mod trace;
 pub mod words;
 
 /// Generated from `proto/leasehold/v1/*.proto`.

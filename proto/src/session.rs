@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::reconfigure::{ReconfigureOrder, ReconfigureSecret};
 use crate::registration::{Registration, RegistrationUpdate};
 use crate::time::ClusterTime;
+use crate::trace::{TraceFilter, TraceReport};
 use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix, RangeId, UpdateSeq};
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub enum ToStore {
         /// The client.
         duid: Duid,
     },
+    /// What was seen of clients that somebody looks at.
+    Trace(TraceReport),
 }
 
 /// Opens a session or resumes one.
@@ -166,6 +169,8 @@ pub enum FromStore {
         /// As of this log index.
         index: LogIndex,
     },
+    /// All traces that are wanted from now on, in place of those told before on this connection.
+    Traces(Vec<TraceFilter>),
 }
 
 /// How the leader judges one frontend's service. Never safety: only who answers.

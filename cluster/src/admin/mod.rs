@@ -9,6 +9,7 @@ pub mod connect;
 mod reconfigure;
 mod registrations;
 pub(crate) mod table;
+mod trace;
 mod view;
 
 #[cfg(test)]
@@ -110,6 +111,8 @@ enum Action {
     },
     /// Has clients come: asks those that accepted Reconfigure and have a lease.
     Reconfigure(reconfigure::ReconfigureCommand),
+    /// One client's messages, live: what came, what was decided, and why.
+    Trace(trace::TraceArguments),
     /// Store nodes.
     Nodes,
     /// The network configuration.
@@ -232,7 +235,9 @@ pub fn run(command: AdminCommand) -> Result<(), Failure> {
         _ => None,
     };
     let text = crate::cli::runtime()?.block_on(act(&command, &access, file.as_ref()))?;
-    println!("{}", text.trim_end_matches('\n'));
+    if !text.is_empty() {
+        println!("{}", text.trim_end_matches('\n'));
+    }
     Ok(())
 }
 
@@ -350,6 +355,10 @@ async fn act(
         }
         Action::Reconfigure(order) => {
             print(command, &reconfigure::order(order, access).await?, table::reconfigure)
+        }
+        Action::Trace(arguments) => {
+            trace::run(command.output, access, arguments, &mut std::io::stdout()).await?;
+            Ok(String::new())
         }
         Action::Nodes => {
             let request = v1::ListStoreNodesRequest {};

@@ -15,7 +15,7 @@ use tokio_stream::{Iter, Stream};
 use tonic::{Request, Response, Status};
 
 use super::connect::{AdminError, LEADER_METADATA, StoreAccess};
-use super::{AdminCommand, access, act, table, view};
+use super::{Action, AdminCommand, access, act, table, trace, view};
 use crate::config::NetworkConfig;
 use crate::exit::{ExitKind, Failure};
 
@@ -30,6 +30,7 @@ struct Line {
 struct Node {
     leader: Option<String>,
     applied: Arc<Mutex<Vec<v1::ApplyNetworkRequest>>>,
+    traced: Arc<Mutex<Vec<v1::TraceRequest>>>,
 }
 
 impl Node {
@@ -70,6 +71,23 @@ fn info() -> v1::LeaseInfo {
 #[tonic::async_trait]
 impl Admin for Node {
     type ListLeasesStream = Pin<Box<dyn Stream<Item = Result<v1::LeaseInfo, Status>> + Send>>;
+
+    type TraceStream = Iter<std::vec::IntoIter<Result<v1::TraceAnswer, Status>>>;
+
+    async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<Self::TraceStream>, Status> {
+        self.lead()?;
+        let mut traced = self.traced.lock().unwrap();
+        traced.push(request.into_inner());
+        let started = v1::trace_answer::Body::Started(v1::TraceStarted {
+            node: format!("store-{}", traced.len()),
+            frontends: vec!["fe-a".into()],
+        });
+        let mut answers = vec![Ok(v1::TraceAnswer { body: Some(started) })];
+        if traced.len() == 1 {
+            answers.push(Err(Status::unavailable("this store node leads no more")));
+        }
+        Ok(Response::new(tokio_stream::iter(answers)))
+    }
 
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusAnswer>, Status> {
         Ok(Response::new(v1::StatusAnswer { cluster: "demo".to_owned(), ..v1::StatusAnswer::default() }))
@@ -300,9 +318,11 @@ pools = ["lan-na"]
 #[tokio::test]
 async fn apply_finds_the_leader_past_a_dead_node_and_show_prints_the_file() {
     let applied = Arc::new(Mutex::new(Vec::new()));
-    let leader = serve(Node { applied: Arc::clone(&applied), leader: None }).await.to_string();
+    let leader = serve(Node { applied: Arc::clone(&applied), ..Node::default() }).await.to_string();
     let follower =
-        serve(Node { leader: Some(leader.clone()), applied: Arc::clone(&applied) }).await.to_string();
+        serve(Node { leader: Some(leader.clone()), applied: Arc::clone(&applied), ..Node::default() })
+            .await
+            .to_string();
     let dead = deserted().await.to_string();
     let file = NetworkConfig::from_text("n.toml".as_ref(), NETWORK).unwrap();
     let line =
@@ -366,6 +386,30 @@ async fn leases_are_streamed_and_printed() {
             "2020:2020:2020:2020:2020:2020:2020:2020 ACTIVE for 1h 3m lan lan-na na 7 00011b5b fe-a",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_trace_follows_the_leader_and_goes_on_for_the_time_left_when_it_breaks() {
+    let traced = Arc::new(Mutex::new(Vec::new()));
+    let leader = serve(Node { traced: Arc::clone(&traced), ..Node::default() }).await.to_string();
+    let follower = serve(Node { leader: Some(leader), ..Node::default() }).await.to_string();
+    let line =
+        ["admin", "--insecure-loopback", "--store", &follower, "trace", "--duid", "0001aa", "--for", "1h"];
+    let command = Line::try_parse_from(line).unwrap().admin;
+    let Action::Trace(arguments) = &command.action else { panic!("{command:?}") };
+    let mut said = Vec::new();
+    trace::run(command.output, &access(&command).unwrap(), arguments, &mut said).await.unwrap();
+    assert_eq!(
+        String::from_utf8(said).unwrap().lines().collect::<Vec<_>>(),
+        [
+            "-- store-1 leads and has told fe-a",
+            "-- interrupted (this store node leads no more): asking anew",
+            "-- store-2 leads and has told fe-a",
+        ]
+    );
+    let traced = traced.lock().unwrap();
+    assert!(traced[1].span_ms <= traced[0].span_ms && traced[0].span_ms <= 3_600_000, "{traced:?}");
+    assert_eq!(traced[1].client, traced[0].client);
 }
 
 fn words(text: &str) -> Vec<String> {

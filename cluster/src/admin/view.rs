@@ -378,11 +378,11 @@ fn difference(at: u64, now: u64) -> i64 {
     i64::try_from(i128::from(at) - i128::from(now)).unwrap_or(i64::MAX)
 }
 
-fn address(octets: &[u8]) -> Option<Ipv6Addr> {
+pub(super) fn address(octets: &[u8]) -> Option<Ipv6Addr> {
     <[u8; 16]>::try_from(octets).ok().map(Ipv6Addr::from)
 }
 
-fn prefix_text(prefix: &v1::Prefix) -> String {
+pub(super) fn prefix_text(prefix: &v1::Prefix) -> String {
     match address(&prefix.address) {
         Some(address) if prefix.length_bits == 128 => address.to_string(),
         Some(address) => format!("{address}/{}", prefix.length_bits),

@@ -32,6 +32,11 @@ pub struct RelayHeader {
 }
 
 impl RelayHeader {
+    /// Reads the header of a relay message, whatever its type octet says; none if it is cut.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        Self::split(bytes).map(|(header, _)| header)
+    }
+
     /// Reads the header after checking the type octet; gives the options that follow.
     pub(super) fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (header, body) = bytes.split_at_checked(RELAY_HEADER_LEN)?;

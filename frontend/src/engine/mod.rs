@@ -17,6 +17,7 @@ pub mod budget;
 mod counters;
 pub mod exchange;
 pub mod leases;
+mod trace;
 
 pub use counters::Counters;
 
@@ -26,10 +27,12 @@ use exchange::{Desk, Exchange};
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, InterfaceHealth, ToStore};
 use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::trace::TraceFilter;
 use leasehold_proto::words::FrontendId;
 use leases::{Leases, LeasesStatus, News};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
+use trace::TraceLog;
 
 /// What the engine is told once.
 #[derive(Debug, Clone)]
@@ -133,6 +136,7 @@ pub struct Engine {
     counters: Counters,
     news: Vec<News>,
     reach: Reach,
+    trace: TraceLog,
 }
 
 impl Engine {
@@ -146,6 +150,7 @@ impl Engine {
             counters: Counters::default(),
             news: Vec::new(),
             reach: Reach::default(),
+            trace: TraceLog::default(),
         }
     }
 
@@ -169,6 +174,9 @@ impl Engine {
     pub fn apply(&mut self, now: LocalTime, message: FromStore, replies: &mut impl ReplySink) {
         let mut news = std::mem::take(&mut self.news);
         news.clear();
+        if let FromStore::Traces(filters) = &message {
+            self.set_traces(filters.clone());
+        }
         self.leases.apply(now, message, &mut news);
         self.note_reach(now);
         for item in &news {
@@ -211,6 +219,11 @@ impl Engine {
         &self.news
     }
 
+    /// Whose messages are told of in [`ToStore::Trace`], in place of those before; none: nobody's.
+    pub fn set_traces(&mut self, filters: Vec<TraceFilter>) {
+        self.trace.set(filters);
+    }
+
     /// Does what is due: kept messages that have waited long enough are answered or dropped.
     pub fn turn(&mut self, now: LocalTime, replies: &mut impl ReplySink) {
         self.desk(now, replies).turn();
@@ -222,12 +235,14 @@ impl Engine {
         self.note_reach(now);
         // What was heard while nobody was told is no news.
         self.exchange.take_link_reports();
+        self.trace.clear();
     }
 
     /// The connection to the store is gone. Service goes on (FO-904).
     pub fn disconnected(&mut self, now: LocalTime) {
         self.leases.disconnected(now);
         self.note_reach(now);
+        self.trace.clear();
     }
 
     /// Begins a clean stop: nothing new is promised, what is dirty is flushed, ranges are returned.
@@ -263,6 +278,7 @@ impl Engine {
                 heartbeat.links = self.exchange.take_link_reports();
             }
         }
+        self.trace.drain(out);
     }
 
     /// When [`Engine::turn`] and [`Engine::drain`] are to be called at the latest; none: nothing is due by itself.
@@ -355,6 +371,7 @@ impl Engine {
             exchange: &mut self.exchange,
             leases: &mut self.leases,
             counters: &mut self.counters,
+            trace: &mut self.trace,
             replies,
         }
     }

@@ -22,6 +22,12 @@ pub fn now() -> LocalTime {
     LocalTime::from_nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// The wall clock, since 1970: for people, who compare it with other logs. Nothing is decided by it.
+#[must_use]
+pub fn wall_for_people() -> Duration {
+    read(ClockId::CLOCK_REALTIME)
+}
+
 /// Both clocks, read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPair {

@@ -26,7 +26,7 @@ use super::status_socket::Published;
 use super::survival_log::SurvivalLog;
 use crate::engine::leases::News;
 use crate::engine::{Counters, Engine, EngineStatus, Interface, Packet, ReplySink, ReplyTo};
-use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER};
+use crate::io::clock::{ClockPair, PAUSE_SUSPECTED_AFTER, wall_for_people};
 use crate::io::{InterfaceTable, Outbox, PacketHandler, PacketStats, Received, ReplyPath};
 use crate::session::{FromSession, Line, LineError};
 
@@ -231,8 +231,12 @@ impl EngineHandler {
         let mut to_store = std::mem::take(&mut self.to_store);
         to_store.clear();
         self.parts.engine.drain(now, &mut to_store);
-        for message in to_store.drain(..) {
+        for mut message in to_store.drain(..) {
             let Some(line) = &self.line else { break };
+            if let ToStore::Trace(report) = &mut message {
+                let wall_ms = u64::try_from(wall_for_people().as_millis()).unwrap_or(u64::MAX);
+                report.events.iter_mut().for_each(|event| event.wall_ms = wall_ms);
+            }
             match line.send(message) {
                 Ok(()) => {}
                 // Disconnected is on its way, and what explains it before that.

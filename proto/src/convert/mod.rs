@@ -5,6 +5,7 @@ mod lease;
 mod reconfigure;
 mod registration;
 mod session;
+mod trace;
 
 pub use reconfigure::reconfigure_message;
 
@@ -28,6 +29,9 @@ pub enum ConvertError {
     /// A secret that is not as long as it must be. Its octets are not told.
     #[error("`{0}` must be 32 octets, not {1}")]
     SecretLength(&'static str, usize),
+    /// A link-layer address of an impossible length.
+    #[error("a link-layer address is 1 to {max} octets long, not {0}", max = crate::trace::LINK_LAYER_LEN_MAX)]
+    LinkLayerLength(usize),
     /// A DUID of an impossible length.
     #[error(transparent)]
     Duid(#[from] DuidError),

@@ -10,6 +10,7 @@ use crate::session::{
     StreamEntry, ToStore, UpdateOutcome, UpdateRefusal, Welcome,
 };
 use crate::time::ClusterTime;
+use crate::trace::TraceFilter;
 use crate::v1;
 use crate::v1::{frontend_message, store_event, store_message};
 use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, RangeId, UpdateSeq};
@@ -84,6 +85,7 @@ impl From<&ToStore> for v1::FrontendMessage {
             ToStore::Lookup { link, duid } => {
                 frontend_message::Body::Lookup(v1::Lookup { link: link.0, duid: duid.as_bytes().to_vec() })
             }
+            ToStore::Trace(report) => frontend_message::Body::Trace(report.into()),
         };
         Self { body: Some(body) }
     }
@@ -152,6 +154,7 @@ impl TryFrom<&v1::FrontendMessage> for ToStore {
             frontend_message::Body::Lookup(l) => {
                 Self::Lookup { link: LinkId(l.link), duid: Duid::new(&l.duid)? }
             }
+            frontend_message::Body::Trace(report) => Self::Trace(report.into()),
         })
     }
 }
@@ -359,6 +362,9 @@ impl From<&FromStore> for v1::StoreMessage {
                     index: index.0,
                 })
             }
+            FromStore::Traces(traces) => {
+                store_message::Body::Traces(v1::Traces { traces: traces.iter().map(Into::into).collect() })
+            }
         };
         Self { body: Some(body) }
     }
@@ -422,6 +428,9 @@ impl TryFrom<&v1::StoreMessage> for FromStore {
                 leases: leases_from_wire(&l.leases)?,
                 index: LogIndex(l.index),
             },
+            store_message::Body::Traces(t) => {
+                Self::Traces(t.traces.iter().map(TraceFilter::try_from).collect::<Result<_, _>>()?)
+            }
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What the hub holds about one connection.
 
+use super::TraceId;
 use leasehold_proto::session::{Heartbeat, Liveness};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{Epoch, FrontendId, LogIndex, Prefix, UpdateSeq};
@@ -40,6 +41,8 @@ pub(super) struct Stream {
     pub(super) paused: bool,
     /// What it was told of its partners and of its own frontend.
     pub(super) told: BTreeMap<FrontendId, Liveness>,
+    /// Which traces it was told of.
+    pub(super) told_traces: Vec<TraceId>,
     pub(super) heartbeat: Option<Heartbeat>,
     pub(super) draining: Progress,
 }

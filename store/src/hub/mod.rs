@@ -22,10 +22,12 @@ mod states;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use links::{LinkDown, LinkDownReason, LinkSettings};
 pub use stamp::LeaderClock;
 pub use states::{JournalEvent, PartnerStanding, RelationshipState, Standing, States};
+pub use traces::{TraceId, TraceRefusal, Traced};
 
 use crate::machine::{Applied, Command, Event, Machine, Outcome, SessionView};
 use connection::{Connection, Purpose};
@@ -40,6 +42,7 @@ use relays::Relays;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use traces::Traces;
 
 /// One connection of a frontend, numbered by the shell; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,6 +117,7 @@ pub struct Hub {
     liveness: Liveness,
     links: Links,
     relays: Relays,
+    traces: Traces,
     /// How often a judgement of liveness or of links changed.
     judgements: u64,
     out: Vec<HubOutput>,
@@ -137,6 +141,7 @@ impl Hub {
             liveness: Liveness::new(settings.liveness_lost_after),
             links: Links::new(settings.links),
             relays: Relays::default(),
+            traces: Traces::default(),
             judgements: 0,
             out: Vec::new(),
         }
@@ -180,6 +185,7 @@ impl Hub {
         self.liveness.clear();
         self.links.clear();
         self.relays.clear();
+        self.traces.clear();
     }
 
     /// Whether this node leads, as far as sessions are concerned.
@@ -413,6 +419,7 @@ impl Hub {
             && self.by_epoch.get(&stream.epoch) == Some(&id)
         {
             self.by_epoch.remove(&stream.epoch);
+            self.traces.lost(&connection.frontend);
         }
         Some(connection)
     }

@@ -89,6 +89,7 @@ impl Hub {
                 load: resume.is_none().then_some(Load::Leases { after: None }),
                 paused: false,
                 told: BTreeMap::new(),
+                told_traces: Vec::new(),
                 heartbeat: None,
                 draining: Progress { applied: session.applied_sequence, at: now },
             });
@@ -123,6 +124,7 @@ impl Hub {
             }
         }
         self.tell_partners(id);
+        self.tell_traces_to(id);
         // A session that missed little has it at once.
         self.next_piece(id, machine);
     }
@@ -201,6 +203,7 @@ impl Hub {
                 let answer = FromStore::Lookup { link, duid, leases, index: machine.applied() };
                 self.out.push(HubOutput::Send(id, answer));
             }
+            ToStore::Trace(report) => self.traced(&frontend, report),
             ToStore::Batch(_) | ToStore::Heartbeat(_) | ToStore::Hello(_) => {
                 self.refuse(
                     id,

@@ -21,6 +21,7 @@ mod session;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use admin::LEADER_METADATA;
 pub use config::{StartError, StoreConfig, StoreSecurity};

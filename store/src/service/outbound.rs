@@ -143,7 +143,8 @@ fn records(message: &FromStore) -> usize {
         FromStore::Welcome(_)
         | FromStore::Refused(_)
         | FromStore::HeartbeatAnswer { .. }
-        | FromStore::Liveness(_) => 1,
+        | FromStore::Liveness(_)
+        | FromStore::Traces(_) => 1,
     }
 }
 

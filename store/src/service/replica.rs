@@ -9,15 +9,20 @@
 
 use super::clock;
 use super::outbound::{Outbound, Put};
-use crate::hub::{ConnectionId, Hub, HubOutput, HubSettings, LeaderClock, States, Token};
+use super::traces::Callers;
+use crate::hub::{
+    ConnectionId, Hub, HubOutput, HubSettings, LeaderClock, States, Token, TraceId, TraceRefusal, Traced,
+};
 use crate::machine::{Command, CommandBatch, Machine, Outcome};
 use crate::raft::{self, Replicated, RestoreError, Row};
 use leasehold_proto::session::{FromStore, ToStore};
 use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::trace::TracedClient;
+use leasehold_proto::v1;
 use leasehold_proto::words::LogIndex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// Machine, hub and connections of one node.
 pub(crate) struct Replica {
@@ -34,6 +39,9 @@ pub(crate) struct Replica {
     last_connection: u64,
     slow_readers: u64,
     outputs: Vec<HubOutput>,
+    /// Who traces clients.
+    callers: Callers,
+    traced: Vec<Traced>,
     wake: Arc<Notify>,
     /// When the leader's task looks at the hub again by itself.
     pub(super) planned: LocalTime,
@@ -63,6 +71,8 @@ impl Replica {
             last_connection: 0,
             slow_readers: 0,
             outputs: Vec::new(),
+            callers: Callers::default(),
+            traced: Vec::new(),
             wake,
             planned: LocalTime::NEVER,
             broken: watch::Sender::new(None),
@@ -95,8 +105,28 @@ impl Replica {
         self.clock = None;
         self.proposals.clear();
         self.hub.follow(leader_address);
+        self.callers.clear();
         self.hand_on();
         self.look_at_states();
+    }
+
+    /// Begins a trace; what it brings comes by the receiver, `node`'s name first.
+    pub(super) fn trace(
+        &mut self,
+        client: TracedClient,
+        node: &str,
+    ) -> Result<(TraceId, mpsc::Receiver<v1::TraceAnswer>), TraceRefusal> {
+        let id = self.hub.trace(client)?;
+        let frontends = self.hub.connected().iter().map(ToString::to_string).collect();
+        let answers = self.callers.add(id, v1::TraceStarted { node: node.to_owned(), frontends });
+        self.hand_on();
+        Ok((id, answers))
+    }
+
+    pub(super) fn end_trace(&mut self, id: TraceId) {
+        self.callers.remove(id);
+        self.hub.end_trace(id);
+        self.hand_on();
     }
 
     /// Takes a new connection.
@@ -163,6 +193,10 @@ impl Replica {
                 self.carry_out(output);
             }
             self.outputs = outputs;
+        }
+        self.hub.drain_traced(&mut self.traced);
+        for traced in self.traced.drain(..) {
+            self.callers.deliver(traced);
         }
         if self.hub.judgements() != self.judged {
             self.judged = self.hub.judgements();
@@ -233,6 +267,7 @@ impl Replicated for Replica {
         self.clock = None;
         self.proposals.clear();
         self.hub.restored(&self.machine);
+        self.callers.clear();
         self.hand_on();
         Ok(())
     }

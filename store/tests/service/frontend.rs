@@ -12,6 +12,7 @@ use leasehold_proto::session::{
     StoreEvent, ToStore, Welcome,
 };
 use leasehold_proto::time::{ClusterTime, Lifetime};
+use leasehold_proto::trace::TraceFilter;
 use leasehold_proto::v1;
 use leasehold_proto::v1::frontend_session_client::FrontendSessionClient;
 use leasehold_proto::words::{
@@ -75,6 +76,7 @@ pub(crate) struct Frontend {
     pub(crate) draining: bool,
     pub(crate) secret: Option<ReconfigureSecret>,
     pub(crate) orders: Vec<Arc<ReconfigureOrder>>,
+    pub(crate) traces: Vec<TraceFilter>,
     pub(crate) connects: u32,
     connection: Option<Connection>,
 }
@@ -97,6 +99,7 @@ impl Frontend {
             draining: false,
             secret: None,
             orders: Vec::new(),
+            traces: Vec::new(),
             connects: 0,
             connection: None,
         }
@@ -201,6 +204,7 @@ impl Frontend {
                 assert_eq!(refused.reason, RefusalReason::NotLeader, "{}", refused.detail);
                 self.connection = None;
             }
+            FromStore::Traces(traces) => self.traces = traces,
             FromStore::Welcome(_) | FromStore::Lookup { .. } => panic!("not asked for"),
         }
     }

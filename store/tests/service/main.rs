@@ -3,7 +3,7 @@
 //!
 //! `recovery`: a quorum lost for good. `sessions`: leases through the death of a leader. `admin`: reads and
 //! configuration. `registrations`: addresses that clients chose themselves. `spreading`: relationships left to the store.
-//! `reconfigure`: orders to ask clients. `security`: certificates, roles, refusals.
+//! `traces`: one client looked at. `reconfigure`: orders to ask clients. `security`: certificates, roles, refusals.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,3 +17,4 @@ mod registrations;
 mod security;
 mod sessions;
 mod spreading;
+mod traces;

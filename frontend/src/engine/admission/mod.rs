@@ -27,8 +27,9 @@ use leasehold_proto::time::LocalTime;
 use siphasher::sip::SipHasher13;
 
 use class_queue::{ClassQueue, SOURCE_QUEUES};
+use peek::Peeked;
+pub(in crate::engine) use peek::peek;
 pub use peek::{Class, class_of};
-use peek::{Peeked, peek};
 pub use slots::BUFFER_KEPT_LEN;
 use slots::{SlotIndex, Slots};
 

@@ -53,12 +53,12 @@ impl Class {
 
 /// What a glance tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peeked<'a> {
+pub(in crate::engine) struct Peeked<'a> {
     pub(super) class: Class,
     /// Type and transaction id of the client's message; none if the datagram leads to no such header.
-    pub(super) message: Option<[u8; CLIENT_HEADER_LEN]>,
+    pub(in crate::engine) message: Option<[u8; CLIENT_HEADER_LEN]>,
     /// The fixed part of the relay level nearest the client; none for a datagram straight from a client.
-    pub(super) innermost_relay: Option<&'a [u8]>,
+    pub(in crate::engine) innermost_relay: Option<&'a [u8]>,
 }
 
 /// The class of a datagram.
@@ -67,7 +67,7 @@ pub fn class_of(bytes: &[u8]) -> Class {
     peek(bytes).class
 }
 
-pub(super) fn peek(bytes: &[u8]) -> Peeked<'_> {
+pub(in crate::engine) fn peek(bytes: &[u8]) -> Peeked<'_> {
     let mut innermost_relay = None;
     let mut payload = bytes;
     let mut options_left = OPTIONS_MAX;

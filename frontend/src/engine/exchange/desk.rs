@@ -17,7 +17,7 @@ use super::pools::{LinkAt, RelationshipAt, Topology};
 use super::server::{self, Speaker};
 use super::{
     Exchange, confirm, decline, ending, information_request, legacy, link, rebind, register, release, renew,
-    reply, request, solicit,
+    reply, request, solicit, traced,
 };
 use crate::codec::wire::msg;
 use crate::codec::{
@@ -25,6 +25,7 @@ use crate::codec::{
 };
 use crate::engine::counters::Counters;
 use crate::engine::leases::{Leases, Owner, Service};
+use crate::engine::trace::TraceLog;
 use crate::engine::{Packet, ReplySink};
 use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
@@ -43,7 +44,7 @@ const ADOPTIONS_PER_MESSAGE: u8 = 2;
 
 /// Why a message is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Occasion<'t> {
+pub(super) enum Occasion<'t> {
     /// It has arrived.
     Arrived,
     /// It was left to this partner, and the store's word on the partners changed: as if it had just arrived.
@@ -72,6 +73,8 @@ pub(in crate::engine) struct Desk<'e, S> {
     pub(in crate::engine) exchange: &'e mut Exchange,
     pub(in crate::engine) leases: &'e mut Leases,
     pub(in crate::engine) counters: &'e mut Counters,
+    /// What somebody who traces a client is told: filled in on the way.
+    pub(in crate::engine) trace: &'e mut TraceLog,
     pub(in crate::engine) replies: &'e mut S,
 }
 
@@ -150,6 +153,8 @@ impl<S: ReplySink> Desk<'_, S> {
                     self.answer_taken(taken, Occasion::Unhandled(standing));
                 }
                 Waiting::Partner { .. } => {
+                    self.trace_begin(&taken.packet(), "partner-had-two-seconds");
+                    self.trace.discarded(Discard::NotOurs);
                     self.counters.discard(Discard::NotOurs);
                     self.exchange.parked.give_back(taken);
                 }
@@ -182,20 +187,25 @@ impl<S: ReplySink> Desk<'_, S> {
         let terms = &reply.terms;
         let is_committed = self.leases.is_committed(&terms.rest);
         if !self.leases.may_release(self.now, terms.computed, &terms.rest) {
+            self.trace.fate(self.now, terms.traced.as_deref(), Err(Discard::SentTooLate));
             return self.counters.discard(Discard::SentTooLate);
         }
         if !terms.stands(self.leases) {
+            self.trace.fate(self.now, terms.traced.as_deref(), Err(Discard::PromiseRefused));
             return self.counters.discard(Discard::PromiseRefused);
         }
         let out = self.replies.begin();
         out.extend_from_slice(&reply.bytes);
         self.replies.commit(terms.to);
         self.counters.answer(terms.message_type, terms.cause);
-        if is_committed {
+        let why = if is_committed {
             self.counters.held_committed += 1;
+            ("committed", "the store has committed what it promises")
         } else {
             self.counters.held_waited_out += 1;
-        }
+            ("waited-out", "the commit took too long to be waited for")
+        };
+        self.trace.fate(self.now, terms.traced.as_deref(), Ok(why));
     }
 
     /// Kept messages are to be answered, those kept until now: answering may keep messages anew.
@@ -240,18 +250,28 @@ impl<S: ReplySink> Desk<'_, S> {
 
     /// Counts what became of a message; nothing if it was discarded.
     fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Option<Handled> {
+        self.trace_begin(packet, traced::occasion_word(&occasion));
         match self.consider(packet, occasion) {
             Ok(handled) => {
-                if let Handled::Answered { message_type, cause } = handled {
-                    self.counters.answer(message_type, cause);
+                match handled {
+                    Handled::Answered { message_type, cause } => {
+                        self.counters.answer(message_type, cause);
+                        self.trace.answered(message_type, cause);
+                    }
+                    Handled::Kept => self.trace.kept(),
                 }
                 Some(handled)
             }
             Err(reason) => {
                 self.counters.discard(reason);
+                self.trace.discarded(reason);
                 None
             }
         }
+    }
+
+    fn trace_begin(&mut self, packet: &Packet<'_>, occasion: &'static str) {
+        traced::begin(self.trace, self.now, packet, self.exchange, self.leases, occasion);
     }
 
     fn consider(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Result<Handled, Discard> {
@@ -308,12 +328,14 @@ impl<S: ReplySink> Desk<'_, S> {
             MessageKind::AddrRegInform => link::choose_to_register,
             _ => link::choose,
         };
-        let link = choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
+        let (link, by) = choose(topology, &self.exchange.interface_links, packet, relay).ok_or(no_link)?;
+        traced::link(self.trace, topology.link(link), by);
         if occasion == Occasion::Arrived {
             self.exchange.heard.heard(topology.link(link).id);
         }
         let speaker = Speaker::new(message, relay, packet);
         let classes = classes_of(topology.network(), Sender { message, relay, packet });
+        traced::classes(self.trace, topology.network(), &classes);
         access::check_client(topology.network(), topology.link(link), &classes, message)?;
         if occasion == Occasion::Arrived {
             let (link, exchange) = (topology.link(link), &mut *self.exchange);
@@ -330,6 +352,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
+        traced::server(self.trace, place.relationship());
         if occasion == Occasion::Arrived {
             let (relationship, kind) = (place.relationship().id, message.kind.to_wire());
             self.heard_of_asked(relationship, place.link_id(), message.client_id, kind);
@@ -359,7 +382,11 @@ impl<S: ReplySink> Desk<'_, S> {
                 match decide(&claim) {
                     Answer::Now(why) => cause = Some(why),
                     Answer::Park if occasion != Occasion::Arrived => return Ok(Handled::Kept),
-                    Answer::Park => return self.leave_to_partner(place, key, packet, message),
+                    Answer::Park => {
+                        let bucket = claim.bucket;
+                        self.trace.note(|| format!("bucket {bucket}: the partner goes first, and serves"));
+                        return self.leave_to_partner(place, key, packet, message);
+                    }
                 }
                 went_unanswered = came_again(&claim, cause, place, message);
                 if self.waits_for_look_up(place, message, key, packet) {
@@ -484,6 +511,7 @@ impl<S: ReplySink> Desk<'_, S> {
 
     /// Says whether the message is kept.
     fn park(&mut self, key: u64, waiting: Waiting, packet: &Packet<'_>) -> bool {
+        traced::waits(self.trace, &waiting);
         match self.exchange.parked.park(self.now, key, waiting, packet) {
             Parking::Refused => return false,
             Parking::KeptForOldest => self.counters.parked_dropped += 1,
@@ -532,6 +560,7 @@ impl<S: ReplySink> Desk<'_, S> {
             is_kept: occasion != Occasion::Arrived,
         };
         self.leases.reply_begin();
+        let before = traced::before(self.trace, &cx, self.leases);
         let plan = legacy::or_temporary(&cx, plan(&cx, self.leases))?;
         let options = place.topology.options_for(place.link, classes, cx.duid, || {
             let first = plan.ias.iter().flat_map(|ia| &ia.lines).find(|line| line.extended)?;
@@ -539,11 +568,15 @@ impl<S: ReplySink> Desk<'_, S> {
         });
         let out = self.replies.begin();
         let left_out = reply::write(&plan, &cx, &options, out).map_err(|_| Discard::ReplyTooLong)?;
-        self.counters.options_left_out += left_out;
+        self.counters.options_left_out += left_out.len() as u64;
+        traced::answer(self.trace, before, &plan, &cx, self.leases, (out, &left_out));
         let to = reply::reply_to(packet, relay);
         if let Some(rest) = self.leases.reply_rest() {
-            if self.exchange.held.hold(out, Terms::new(self.now, to, rest, &plan, cx.duid, cause)) {
+            let mut terms = Terms::new(self.now, to, rest, &plan, cx.duid, cause);
+            terms.traced = self.trace.mark();
+            if self.exchange.held.hold(out, terms) {
                 self.counters.held += 1;
+                self.trace.waits("commit", || "the Reply is held until the store commits it".to_owned());
                 return Ok(Handled::Kept);
             }
             self.counters.held_no_room += 1;

@@ -8,6 +8,7 @@ use super::Cause;
 use super::plan::Plan;
 use crate::engine::ReplyTo;
 use crate::engine::leases::{Leases, Rest};
+use crate::engine::trace::TraceMark;
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{Epoch, Prefix};
@@ -34,6 +35,8 @@ pub(super) struct Terms {
     pub(super) rest: Rest,
     pub(super) message_type: u8,
     pub(super) cause: Option<Cause>,
+    /// Somebody traces the client.
+    pub(super) traced: Option<Box<TraceMark>>,
     client: SmallVec<[u8; 32]>,
     promised: SmallVec<[Prefix; 4]>,
 }
@@ -55,6 +58,7 @@ impl Terms {
             rest,
             message_type: plan.message_type,
             cause,
+            traced: None,
             client: SmallVec::from_slice(client),
             promised: promised.map(|line| line.prefix).collect(),
         }

@@ -28,6 +28,34 @@ impl InterfaceLinks {
     }
 }
 
+/// By what a link was chosen: for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum LinkBy {
+    /// The interface that heard the message.
+    Interface,
+    /// The source address of a direct message.
+    SourceAddress,
+    /// A relay's link-address.
+    LinkAddress,
+    /// What a relay says besides, by configuration.
+    Selector,
+}
+
+impl LinkBy {
+    /// The name shown to people: stable.
+    pub(in crate::engine) const fn name(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::SourceAddress => "source-address",
+            Self::LinkAddress => "link-address",
+            Self::Selector => "selector",
+        }
+    }
+}
+
+/// A link and by what it was chosen.
+pub(in crate::engine) type Chosen = (LinkAt, LinkBy);
+
 /// The link on which a registration of an address is judged. Straight from its client it is the link of the interface, if
 /// that has one: the source is the address to be judged, and proves nothing.
 pub(in crate::engine) fn choose_to_register(
@@ -35,9 +63,9 @@ pub(in crate::engine) fn choose_to_register(
     interfaces: &InterfaceLinks,
     packet: &Packet<'_>,
     relay: Option<&RelayChain<'_>>,
-) -> Option<LinkAt> {
+) -> Option<Chosen> {
     let received_on = interfaces.link(packet.interface_index).filter(|_| relay.is_none());
-    received_on.or_else(|| choose(topology, interfaces, packet, relay))
+    received_on.map(|link| (link, LinkBy::Interface)).or_else(|| choose(topology, interfaces, packet, relay))
 }
 
 /// The link that a message comes from; nothing when no configured link matches (SV-155).
@@ -46,13 +74,16 @@ pub(in crate::engine) fn choose(
     interfaces: &InterfaceLinks,
     packet: &Packet<'_>,
     relay: Option<&RelayChain<'_>>,
-) -> Option<LinkAt> {
-    let received_on = interfaces.link(packet.interface_index);
+) -> Option<Chosen> {
+    let received_on = interfaces.link(packet.interface_index).map(|link| (link, LinkBy::Interface));
     match relay {
         None if packet.source.is_unicast_link_local() => received_on,
         // A client with a wider source address is on that address's link (RFC 9915 §13.1); what fits no link was
         // still received by link-scoped multicast, so from a neighbour.
-        None => topology.link_of_address(packet.source.to_bits()).or(received_on),
+        None => {
+            let by_source = topology.link_of_address(packet.source.to_bits());
+            by_source.map(|link| (link, LinkBy::SourceAddress)).or(received_on)
+        }
         Some(chain) => choose_relayed(topology, packet, chain, received_on),
     }
 }
@@ -63,14 +94,14 @@ fn choose_relayed(
     topology: &Topology,
     packet: &Packet<'_>,
     chain: &RelayChain<'_>,
-    received_on: Option<LinkAt>,
-) -> Option<LinkAt> {
+    received_on: Option<Chosen>,
+) -> Option<Chosen> {
     let levels = chain.levels();
     for (at, level) in levels.iter().enumerate().rev() {
         let address = level.header.link_address;
         let is_global = !address.is_unspecified() && !address.is_unicast_link_local();
         if is_global && let Some(link) = topology.link_of_address(address.to_bits()) {
-            return Some(link);
+            return Some((link, LinkBy::LinkAddress));
         }
         // Where the address cannot tell, what the relay says besides may, by configuration (SV-153). It was heard by the
         // relay around it, or here.
@@ -78,7 +109,7 @@ fn choose_relayed(
         let relay = heard_by.map_or(packet.source, |outer| outer.header.peer_address);
         let selected = topology.link_selected(level, relay.to_bits());
         if selected.is_some() || !address.is_unspecified() {
-            return selected;
+            return selected.map(|link| (link, LinkBy::Selector));
         }
     }
     received_on

@@ -38,6 +38,7 @@ mod reply;
 mod request;
 mod server;
 mod solicit;
+mod traced;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) use desk::Desk;
+pub(super) use traced::kind_number;
 
 /// All but the leases that answering needs between packets.
 #[derive(Debug)]

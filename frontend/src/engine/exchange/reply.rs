@@ -14,6 +14,7 @@ use crate::codec::{
     EncodeError, IaKind, LeaseTimes, MessageKind, RelayChain, Timers, Writer, encode_relay_reply,
 };
 use crate::engine::{Packet, ReplyTo};
+use smallvec::SmallVec;
 
 /// Octets of the IPv6 and UDP headers.
 const HEADERS_LEN: usize = 40 + 8;
@@ -23,7 +24,10 @@ pub(super) const PAYLOAD_LEN_MAX: usize = 1500 - HEADERS_LEN;
 /// Octets of code and length before an option's data.
 const OPTION_HEADER_LEN: usize = 4;
 
-/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in. How many options were
+/// Codes of options that were left out of an answer.
+pub(super) type LeftOut = SmallVec<[u16; 8]>;
+
+/// Writes the answer to one message into `out`, inside as many Relay-reply levels as it came in. Which options were
 /// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
@@ -32,9 +36,9 @@ pub(super) fn write(
     cx: &Context<'_, '_>,
     options: &[&OptionSet],
     out: &mut Vec<u8>,
-) -> Result<u64, EncodeError> {
+) -> Result<LeftOut, EncodeError> {
     let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
-    let mut left_out = 0;
+    let mut left_out = LeftOut::new();
     match cx.relay {
         None => write_message(plan, cx, options, &mut writer, &mut left_out)?,
         Some(chain) => encode_relay_reply(chain, &mut writer, |inner| {
@@ -59,7 +63,7 @@ fn write_message(
     cx: &Context<'_, '_>,
     options: &[&OptionSet],
     out: &mut Writer<'_>,
-    left_out: &mut u64,
+    left_out: &mut LeftOut,
 ) -> Result<(), EncodeError> {
     out.message(plan.message_type, cx.message.transaction_id)?;
     if let Some(client_id) = cx.message.client_id {
@@ -111,7 +115,7 @@ fn write_options(
     cx: &Context<'_, '_>,
     options: &[&OptionSet],
     out: &mut Writer<'_>,
-    left_out: &mut u64,
+    left_out: &mut LeftOut,
 ) -> Result<(), EncodeError> {
     let kind = cx.message.kind;
     // Answers to these tell how they went, and nothing else (RFC 9915 §18.3.3, §18.3.7, §18.3.8).
@@ -124,7 +128,7 @@ fn write_options(
     for (code, data) in offer.into_iter().chain(chosen(options, cx.message.oro)).chain(supplied) {
         match code {
             opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}
-            _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => *left_out += 1,
+            _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => left_out.push(code),
             opt::CLIENT_ARCH_TYPE => write_architectures(cx, data, out)?,
             _ => out.option(code, data)?,
         }

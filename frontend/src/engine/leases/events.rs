@@ -16,7 +16,7 @@ impl Leases {
             _ if !self.session.is_welcomed() => {}
             FromStore::Load(chunk) => self.take_chunk(now, &chunk, news),
             FromStore::Entry(entry) => self.take_entry(now, &entry, news),
-            FromStore::HeartbeatAnswer { .. } => {}
+            FromStore::HeartbeatAnswer { .. } | FromStore::Traces(_) => {}
             FromStore::Liveness(word) => self.partners.take(word, news),
             FromStore::Lookup { link, duid, leases, index: _ } => {
                 self.take_lookup(link, &duid, &leases);

@@ -182,6 +182,7 @@ impl Ledger {
                 ToStore::Heartbeat(_) => {
                     call.say(FromStore::HeartbeatAnswer { log_index: self.index }).await;
                 }
+                ToStore::Trace(_) => {}
                 ToStore::Lookup { link, duid } => {
                     let (link, duid) = (*link, duid.clone());
                     call.say(FromStore::Lookup { link, duid, leases: vec![], index: self.index }).await;

@@ -5,4 +5,5 @@ mod links;
 mod liveness;
 mod sessions;
 mod streams;
+mod traces;
 mod world;

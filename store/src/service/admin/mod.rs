@@ -11,6 +11,7 @@ mod leases;
 mod pools;
 mod reconfigure;
 mod registrations;
+mod trace;
 mod view;
 
 use super::leader::AdminCommand;
@@ -136,11 +137,13 @@ impl AdminService {
     }
 }
 
+type Traced = Pin<Box<dyn Stream<Item = Result<v1::TraceAnswer, Status>> + Send>>;
 type Leases = Pin<Box<dyn Stream<Item = Result<v1::LeaseInfo, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Admin for AdminService {
     type ListLeasesStream = Leases;
+    type TraceStream = Traced;
 
     async fn status(
         &self,
@@ -322,6 +325,12 @@ impl Admin for AdminService {
     ) -> Result<Response<v1::ReconfigureAnswer>, Status> {
         let by = operator(&require_role(&request, &[Role::Admin])?);
         Ok(Response::new(self.order_reconfigure(request.get_ref(), &by).await?))
+    }
+
+    async fn trace(&self, request: Request<v1::TraceRequest>) -> Result<Response<Traced>, Status> {
+        let by = operator(&require_role(&request, &[Role::Admin, Role::Viewer])?);
+        let tracing = self.trace_client(request.get_ref(), &by).await?;
+        Ok(Response::new(Box::pin(tracing.into_stream())))
     }
 
     async fn list_events(

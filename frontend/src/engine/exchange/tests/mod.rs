@@ -30,6 +30,7 @@ mod request;
 mod retransmissions;
 mod service;
 mod solicit;
+mod trace;
 mod two_relationships;
 mod validation;
 
