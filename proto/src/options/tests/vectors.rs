@@ -82,6 +82,7 @@ fn vectors() -> Vec<(&'static str, Value, Vec<String>)> {
             one("746674703a2f2f5b323030313a6462383a3a315d2f61"),
         ),
         ("boot_file_parameters", texts(["root=/a", "b"]), one("0007 726f6f743d2f61 0001 62")),
+        ("architectures", list([number(16), number(7)]), one("0010 0007")),
         (
             "network_interface",
             table([("type", number(1)), ("major", number(3)), ("minor", number(2))]),

@@ -130,11 +130,12 @@ fn op_06_what_left_the_configuration_is_absent_from_the_next_reply() {
 }
 
 #[test]
-fn sv_203_an_option_that_may_not_be_asked_for_is_not_sent_on_request() {
+fn sv_203_an_option_that_may_not_be_asked_for_must_be_forced_or_is_no_configuration() {
     let mut wire = network();
     wire.options = options(&[(61, &[0, 7])]);
-    let answer = Lab::with("fe-a", wire).send(request_all(&[61]).opt(61, &[0, 7])).expect("a Reply");
-    assert!(answer.option(61).is_none());
+    leasehold_proto::network::fill_defaults(&mut wire);
+    let errors = leasehold_proto::network::Network::from_wire(&wire).expect_err("nobody could get it");
+    assert!(errors.iter().any(|error| error.message.contains("force")), "{errors:?}");
 }
 
 #[test]

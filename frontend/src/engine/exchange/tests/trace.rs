@@ -282,7 +282,7 @@ fn sec_07_options_are_told_by_code_alone() {
     let mut wire = network();
     wire.options.as_mut().expect("options").options.push(v1::DhcpOption {
         code: 17,
-        data: [&[0, 0, 0, 9][..], b"swordfish"].concat(),
+        data: [&[0, 0, 0, 9, 0, 1, 0, 9][..], b"swordfish"].concat(),
         forced: true,
     });
     let mut lab = traced(Lab::with("fe-a", wire), vec![filter(1, duid(DUID))]);
