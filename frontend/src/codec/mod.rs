@@ -16,6 +16,7 @@ pub mod relay;
 pub mod relay_encode;
 pub mod reply;
 mod shape;
+pub mod stored;
 pub mod validate;
 pub mod wire;
 
@@ -29,6 +30,7 @@ pub use message::{ClientMessage, MessageKind, TransactionId};
 pub use options::{Options, Oro, RawOption};
 pub use relay::{RelayChain, RelayHeader, RelayLevel};
 pub use relay_encode::{encode_relay_forward, encode_relay_reply};
+pub use stored::{StoredLevel, stored_levels};
 pub use validate::validate;
 
 use options::OptionBudget;

@@ -21,6 +21,7 @@ use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, RelayChain, dec
 use crate::engine::counters::Counters;
 use crate::engine::leases::{Leases, Owner, Service};
 use crate::engine::{Packet, ReplySink};
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
@@ -460,6 +461,7 @@ impl<S: ReplySink> Desk<'_, S> {
             relationship: place.relationship(),
             pools: place.topology.pools(place.link, place.server),
             options: place.topology.options(place.link),
+            lifetimes: LifetimeWish::default(),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),

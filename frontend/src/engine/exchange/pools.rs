@@ -9,7 +9,7 @@ use super::answer::BucketKey;
 use super::options::OptionSet;
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
-use leasehold_proto::pool::Pool;
+use leasehold_proto::pool::{Exclude, Geometry, Pool};
 use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub(in crate::engine) struct LinkPools {
     addresses: Vec<PoolId>,
     /// With their delegated lengths in bits.
     prefixes: Vec<(u8, PoolId)>,
+    /// What is excluded from the prefixes of which of these pools (PD-08).
+    excludes: Vec<(Geometry, Exclude)>,
 }
 
 #[derive(Debug)]
@@ -187,11 +189,23 @@ impl LinkPools {
             IaKind::Na => self.addresses.push(pool.id),
             IaKind::Pd => self.prefixes.push((pool.geometry.length_bits(), pool.id)),
         }
+        self.excludes.extend(pool.exclude.map(|exclude| (pool.geometry, exclude)));
     }
 
     /// Whether a pool is one of these.
     pub(in crate::engine) fn contains(&self, pool: PoolId) -> bool {
         self.addresses.contains(&pool) || self.prefixes.iter().any(|(_, id)| *id == pool)
+    }
+
+    /// The part of a delegated prefix that stays with the delegating side (PD-08).
+    pub(in crate::engine) fn excluded(&self, delegated: Prefix) -> Option<Prefix> {
+        let fits = |(geometry, _): &&(Geometry, Exclude)| geometry.slot_of(delegated).is_some();
+        self.excludes.iter().find(fits)?.1.of(delegated)
+    }
+
+    /// The pools of prefixes of exactly this length.
+    pub(in crate::engine) fn of_length(&self, length: u8) -> SmallVec<[PoolId; 4]> {
+        self.prefixes.iter().filter(|(of, _)| *of == length).map(|(_, id)| *id).collect()
     }
 
     /// The pools for an IA in the order in which they are to be tried: `first` before all others; for prefixes with a
@@ -229,6 +243,7 @@ mod tests {
         LinkPools {
             addresses: vec![PoolId(1), PoolId(2)],
             prefixes: vec![(64, PoolId(3)), (56, PoolId(4)), (48, PoolId(5))],
+            excludes: vec![],
         }
     }
 

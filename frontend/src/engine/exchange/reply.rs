@@ -6,11 +6,13 @@
 //! Source: RFC 9915 §18.3.9 to §18.3.11.
 
 use super::context::Context;
+use super::exclude;
 use super::options::chosen;
 use super::plan::{IaAnswer, Plan, Status};
 use crate::codec::wire::{CLIENT_PORT, opt};
 use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
 use crate::engine::{Packet, ReplyTo};
+use leasehold_proto::time::Lifetime;
 
 /// Octets of the IPv6 and UDP headers.
 const HEADERS_LEN: usize = 40 + 8;
@@ -65,12 +67,17 @@ fn write_message(
     }
     let timers = plan.timers();
     for ia in &plan.ias {
-        write_ia(ia, timers, out)?;
+        write_ia(ia, timers, cx, out)?;
     }
     write_options(cx, out, left_out)
 }
 
-fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn write_ia(
+    ia: &IaAnswer,
+    timers: Timers,
+    cx: &Context<'_, '_>,
+    out: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
     // An IA with a status alone leaves the timing to the client (SV-215).
     let timers = if ia.lines.is_empty() { Timers::default() } else { timers };
     out.begin_ia(ia.kind, ia.iaid, timers)?;
@@ -78,7 +85,13 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
         let times = LeaseTimes { preferred_secs: line.preferred.to_wire(), valid_secs: line.valid.to_wire() };
         match ia.kind {
             IaKind::Na => out.ia_address(line.prefix.bits(), times)?,
-            IaKind::Pd => out.ia_prefix(line.prefix.bits(), line.prefix.len_bits(), times)?,
+            IaKind::Pd => {
+                out.begin_ia_prefix(line.prefix.bits(), line.prefix.len_bits(), times)?;
+                if line.valid > Lifetime::ZERO {
+                    exclude::write(cx, line.prefix, out)?;
+                }
+                out.end_option()?;
+            }
         }
     }
     if let Some(Status { code, text }) = ia.status {

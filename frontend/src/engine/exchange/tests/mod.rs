@@ -4,6 +4,7 @@
 //! granted and committed; messages are built option by option; answers are read by the codec's own reader.
 
 mod adoption;
+mod affinity;
 mod answering;
 mod commit_wait;
 mod confirm_information;
@@ -11,6 +12,9 @@ mod lab;
 mod links;
 mod look_up;
 mod message;
+mod pd;
+mod pd_exclude;
+mod pd_run_down;
 mod properties;
 mod rebind;
 mod relays;
@@ -19,6 +23,7 @@ mod renew;
 mod replies;
 mod request;
 mod retransmissions;
+mod sec_limits;
 mod service;
 mod solicit;
 mod two_relationships;
