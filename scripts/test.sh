@@ -153,7 +153,7 @@ start() { # lane
 scripts/same-mtimes.sh begin
 [ ! -e "$target/sources/clippy.toml" ] || export CLIPPY_CONF_DIR=$target/sources
 step "source" source.out scripts/check-source.sh
-step "requirements" requirements.out scripts/fo-table.sh check
+step "requirements" requirements.out scripts/requirements.sh check
 step "format" format.out cargo fmt --all --check
 began=$SECONDS
 start build_program

@@ -55,6 +55,8 @@ fn network() -> Arc<Network> {
             prefixes: vec![v1::Prefix { address: bits("2001:db8:1::"), length_bits: 64 }],
             ..v1::Link::default()
         }],
+        // The same clients come again and again without time passing.
+        limits: Some(v1::Limits { messages_per_client: Some(1_000_000_000), ..v1::Limits::default() }),
         pools: vec![v1::Pool {
             name: "a1".into(),
             link: "lan".into(),
@@ -91,7 +93,12 @@ fn engine() -> Engine {
     let settings = Settings { frontend: frontend.clone(), hash_key: [3; 16], limits: Limits::default() };
     let mut engine = Engine::new(settings);
     let (mut sink, mut sent) = (Sink::default(), Vec::new());
-    engine.set_interfaces(vec![Interface { index: 1, name: "eth0".into(), link: Some("lan".into()) }]);
+    engine.set_interfaces(vec![Interface {
+        index: 1,
+        name: "eth0".into(),
+        link: Some("lan".into()),
+        relays: false,
+    }]);
     engine.connected(NOW);
     engine.drain(NOW, &mut sent);
     let welcome = Welcome {

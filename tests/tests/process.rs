@@ -231,6 +231,34 @@ fn a_second_store_node_with_a_name_in_use_is_refused_with_the_reason() {
 }
 
 #[test]
+fn sec_08_no_log_names_a_client_or_its_lease_whatever_its_level() {
+    let (mut cluster, _folder) = lay_out(3, &["fe-a", "fe-b"]);
+    let names = ["store-1", "store-2", "store-3", "fe-a", "fe-b"];
+    for name in names {
+        let file = cluster.layout().config_file(name);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("[log]"));
+        std::fs::write(&file, format!("{text}\n[log]\nlevel = \"trace\"\n")).unwrap();
+    }
+    cluster.start_all().unwrap();
+    configure(&mut cluster);
+    let outcome = Run::start(newcomers(&cluster, 50, Duration::from_secs(2))).unwrap().join().unwrap();
+    expect_clean("with all that can be logged", &outcome);
+    expect_all_committed(&mut cluster, &[&outcome]);
+    let logs = names.map(|name| std::fs::read_to_string(cluster.layout().log_file(name)).unwrap());
+    assert!(logs.iter().any(|log| log.contains("DEBUG")), "the level took effect");
+    let hex = |octets: &[u8], between: &str| {
+        octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(between)
+    };
+    for held in &outcome.held {
+        let (address, duid) = (held.prefix.ip().to_string(), &held.duid);
+        for said in [address, hex(duid, ""), hex(duid, ":"), format!("{duid:?}")] {
+            assert!(logs.iter().all(|log| !log.contains(&said)), "a log names {said}");
+        }
+    }
+}
+
+#[test]
 fn configuration_errors_name_file_line_and_field() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");

@@ -328,7 +328,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn fo_704_declaring_down_asks_for_care_and_says_which_sessions_ended() {
+async fn fo_704_sec_12_declaring_down_asks_for_care_and_says_which_sessions_ended() {
     let store = serve(Node::default()).await.to_string();
     let line = ["admin", "--insecure-loopback", "--store", &store, "frontend", "declare-down", "fe-b"];
     assert!(Line::try_parse_from(line).is_err(), "--i-made-sure is needed");

@@ -64,6 +64,8 @@ pub struct RelayLevel<'a> {
     pub subscriber_id: Option<&'a [u8]>,
     /// DUID of the relay, opaque.
     pub relay_id: Option<&'a [u8]>,
+    /// What it supplies for the client (RFC 6422); empty if it supplies nothing.
+    pub supplied: Options<'a>,
     /// All options of the level as received, its Relay Message included.
     pub options: Options<'a>,
 }
@@ -106,12 +108,14 @@ impl<'a> RelayChain<'a> {
             remote_id: None,
             subscriber_id: None,
             relay_id: None,
+            supplied: Options::default(),
             options: Options::walked(body),
         };
         // Of option 79 only the innermost level's counts (SV-156): each level forgets what an outer one said.
         let mut client_link_layer = None;
         let mut payload = None;
         let mut echo_request = None;
+        let mut supplied = None;
         let mut rest = body;
         while let Some(option) = take_option(&mut rest, budget)? {
             let data = option.data;
@@ -132,12 +136,14 @@ impl<'a> RelayChain<'a> {
                     let port: [u8; 2] = data.try_into().map_err(|_| Discard::BadOptionLength)?;
                     keep_first(&mut level.relay_source_port, u16::from_be_bytes(port))
                 }
+                opt::RSOO => keep_first(&mut supplied, Options::parse(data, budget)?),
                 opt::ECHO_REQUEST => keep_first(&mut echo_request, code_list(data)?),
                 _ => false,
             };
             self.repeated_options = self.repeated_options.saturating_add(u16::from(repeated));
         }
         level.echo_request = echo_request.unwrap_or_default();
+        level.supplied = supplied.unwrap_or_default();
         self.payload = payload.ok_or(Discard::RelayWithoutMessage)?;
         self.client_link_layer = client_link_layer;
         self.levels.push(level);

@@ -12,7 +12,7 @@ use crate::codec::{Decoded, Discard, MessageKind};
 pub struct Counters {
     /// Datagrams handed to the engine.
     pub packets: u64,
-    /// Sound messages that came through relays.
+    /// Sound messages that came through relays which may speak to this server.
     pub relayed: u64,
     /// Sound messages by kind, in the order of [`MessageKind::ALL`].
     pub received: [u64; MessageKind::ALL.len()],
@@ -100,7 +100,6 @@ impl Counters {
         self.repeated_options += u64::from(message.repeated_options);
         self.repeated_iaids += u64::from(message.repeated_iaids);
         if let Some(chain) = decoded.relay() {
-            self.relayed += 1;
             self.repeated_options += u64::from(chain.repeated_options());
         }
     }

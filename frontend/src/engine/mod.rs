@@ -67,6 +67,8 @@ pub struct Interface {
     pub name: String,
     /// Name of the link that it serves; none for an interface that only hears relays.
     pub link: Option<String>,
+    /// Whether relays may speak there too (SEC-05).
+    pub relays: bool,
 }
 
 /// One datagram as received.

@@ -157,10 +157,14 @@ impl EngineHandler {
         }
         self.generation = Some(generation);
         let configured = &self.parts.interfaces;
-        let interfaces = self.parts.table.present().map(|(index, found)| Interface {
-            index: index.get(),
-            name: found.name.clone(),
-            link: configured.iter().find(|i| i.name == found.name).and_then(|i| i.link.clone()),
+        let interfaces = self.parts.table.present().map(|(index, found)| {
+            let interface = configured.iter().find(|i| i.name == found.name);
+            Interface {
+                index: index.get(),
+                name: found.name.clone(),
+                link: interface.and_then(|i| i.link.clone()),
+                relays: interface.is_some_and(|i| i.relays),
+            }
         });
         self.parts.engine.set_interfaces(interfaces.collect());
         // The next heartbeat shall say so.
@@ -257,6 +261,7 @@ impl EngineHandler {
         self.shed.tell(&mut self.parts.engine, &counts);
         let engine = &self.parts.engine;
         self.reporter.tell_changes(&engine.status(now), engine.network().map(AsRef::as_ref));
+        self.reporter.tell_left_out(engine);
         let budget = engine.survival_budget(now);
         self.survival_log.tell(&budget);
         self.parts.budget.send_replace(Some(Arc::new(budget)));

@@ -20,6 +20,9 @@ pub(super) struct Reporter {
     /// Pools of which the store has nothing left.
     dry: BTreeSet<PoolId>,
     interfaces_without_link: Vec<String>,
+    /// Options left out of answers, and the version of the configuration under which that was last told.
+    left_out: u64,
+    left_out_told: Option<u64>,
 }
 
 impl Reporter {
@@ -78,6 +81,20 @@ impl Reporter {
                 News::Relays { .. } | News::LookedUp { .. } | News::Adopted { .. } | News::PoolWord(_) => {}
             }
         }
+    }
+
+    /// Tells, once for each configuration, that answers had no room for all options (SV-113).
+    pub(super) fn tell_left_out(&mut self, engine: &Engine) {
+        let left_out = engine.counters().options_left_out;
+        let version = engine.network().map(|network| network.version);
+        if left_out > self.left_out && self.left_out_told != version {
+            tracing::warn!(
+                "answers have no room for all options asked for: the least important ones are left out. Shorten their \
+                 values, or raise answer_octets"
+            );
+            self.left_out_told = version;
+        }
+        self.left_out = left_out;
     }
 
     /// Tells what has changed since the last call.

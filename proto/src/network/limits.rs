@@ -7,8 +7,9 @@ const LEASES_PER_CLIENT: u32 = 8;
 /// Addresses a client may have in quarantine on one link. Why 8: a host that finds so many addresses taken is broken, or
 /// lies.
 const DECLINES_PER_CLIENT: u32 = 8;
-/// Messages a client may send in 20 s: the rate to which clients themselves are bound (RFC 9915 §14.1).
-const MESSAGES_PER_CLIENT: u32 = 20;
+/// Messages of a client in 20 s: twice what clients themselves are bound to (RFC 9915 §14.1), since two relays on one
+/// link each forward a copy.
+const MESSAGES_PER_CLIENT: u32 = 40;
 
 /// The bounds of one link. `u32::MAX`: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

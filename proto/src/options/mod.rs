@@ -29,7 +29,9 @@ pub fn enterprise_of(code: u16, data: &[u8]) -> Option<u32> {
 pub fn check(code: u32, data: &[u8]) -> Result<(), OptionError> {
     let fail = |message: &str| Err(OptionError { code, message: message.to_owned() });
     match code {
-        23 if data.is_empty() || data.len() % 16 != 0 => fail("is a list of addresses of 16 octets"),
+        23 if data.is_empty() || !data.len().is_multiple_of(16) => {
+            fail("is a list of addresses of 16 octets")
+        }
         24 if decode_names(data).is_none() => fail("is a list of names in DNS wire form"),
         1..=65535 => Ok(()),
         _ => fail("a code is from 1 to 65535"),

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn fo_304_a_flood_evicts_itself_and_no_other_source() {
+    fn fo_304_sec_11_a_flood_evicts_itself_and_no_other_source() {
         let mut table = HalfOpen::new(4);
         assert_eq!(table.insert(source("2001:db8::1"), "peer"), None);
         for name in ["f0", "f1", "f2"] {

@@ -195,7 +195,7 @@ async fn without_a_quorum_nothing_is_read_and_stale_reads_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fo_704_a_frontend_that_is_heard_is_not_declared_down_and_one_that_is_gone_is() {
+async fn fo_704_sec_12_a_frontend_that_is_heard_is_not_declared_down_and_one_that_is_gone_is() {
     let cluster = Cluster::start(None).await;
     cluster.apply_network(network()).await;
     let (mut a, mut b) = (Frontend::new("fe-a"), Frontend::new("fe-b"));

@@ -152,6 +152,7 @@ impl Pair {
             index: INTERFACE,
             name: "lan0".to_owned(),
             link: Some("lan".to_owned()),
+            relays: false,
         }]);
         let front = Front {
             engine,

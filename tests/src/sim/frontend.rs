@@ -159,6 +159,7 @@ fn engine(id: &FrontendId, life: u64, limits: Limits) -> Engine {
         index,
         name: name.to_owned(),
         link: link.map(str::to_owned),
+        relays: true,
     };
     engine.set_interfaces(vec![
         interface(LINK_INTERFACE, "lan", Some("direct")),

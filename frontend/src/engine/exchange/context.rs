@@ -4,7 +4,6 @@
 //! there; and the questions about an address that only the configuration answers. Refuses to know leases. Lives for
 //! one message; building it allocates nothing.
 
-use super::options::OptionSet;
 use super::pools::LinkPools;
 use super::relay_data;
 use crate::codec::{ClientMessage, Ia, IaKind, IaLease, RelayChain};
@@ -28,8 +27,6 @@ pub(super) struct Context<'a, 'm> {
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,
     pub(super) pools: &'a LinkPools,
-    /// The options of this link.
-    pub(super) options: &'a OptionSet,
     /// Lifetimes that the classes of this client ask for.
     pub(super) lifetimes: LifetimeWish,
     /// No other relationship serves this link, so what this one does not know nobody knows.

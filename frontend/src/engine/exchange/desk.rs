@@ -6,7 +6,9 @@
 //! Refuses to decide any of the steps itself. Input: packets and news; output: replies in the sink and counts.
 //! Invariant: one message, at most one answer.
 
+use super::access;
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
+use super::classes::{Classes, Sender, classes_of, lifetimes_of};
 use super::context::{Context, named};
 use super::held::{HeldReply, Terms};
 use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
@@ -17,11 +19,10 @@ use super::{
     Exchange, confirm, decline, ending, information_request, link, rebind, release, renew, reply, request,
     solicit,
 };
-use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, RelayChain, decode, validate};
+use crate::codec::{ClientMessage, Decoded, Discard, MessageKind, decode, validate};
 use crate::engine::counters::Counters;
 use crate::engine::leases::{Leases, Owner, Service};
 use crate::engine::{Packet, ReplySink};
-use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
@@ -275,6 +276,11 @@ impl<S: ReplySink> Desk<'_, S> {
         occasion: Occasion<'_>,
     ) -> Result<Handled, Discard> {
         let (message, relay) = (decoded.message(), decoded.relay());
+        if relay.is_some() {
+            access::check_relay(topology.network(), &self.exchange.interfaces, packet)?;
+            // Only now does it count as a relay that is heard: the partner judges by it who answers.
+            self.counters.relayed += u64::from(occasion == Occasion::Arrived);
+        }
         let no_link = match message.kind {
             MessageKind::Confirm => Discard::UnknownLinkConfirm,
             _ => Discard::NoLink,
@@ -284,6 +290,21 @@ impl<S: ReplySink> Desk<'_, S> {
             self.exchange.heard.heard(topology.link(link).id);
         }
         let speaker = Speaker::new(message, relay, packet);
+        let classes = classes_of(topology.network(), Sender { message, relay, packet });
+        access::check_classes(topology.network(), topology.link(link), &classes)?;
+        if occasion == Occasion::Arrived {
+            let (link, exchange) = (topology.link(link), &mut *self.exchange);
+            let sender = (message, relay, packet);
+            let bounds = (link.id, &link.limits);
+            access::check_rate(
+                &mut exchange.rates,
+                exchange.message_hash,
+                self.now,
+                bounds,
+                sender,
+                speaker.octets(),
+            )?;
+        }
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
         let key = message_key(self.exchange.message_hash, message, speaker.octets());
@@ -321,7 +342,8 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         // The same message may have been left to the partner a second ago: this answer is for both.
         self.exchange.parked.forget(key);
-        let answered = self.answer(place, packet, message, relay, cause, occasion);
+        let sender = Sender { message, relay, packet };
+        let answered = self.answer(place, sender, &classes, cause, occasion);
         if answered == Err(Discard::AdoptionPending)
             && let Some(duid) = message.client_id
         {
@@ -442,15 +464,17 @@ impl<S: ReplySink> Desk<'_, S> {
     }
 
     /// Plans and writes the answer. A Reply that has to wait for the commit is held.
-    fn answer<'m>(
+    fn answer(
         &mut self,
         place: Place<'_>,
-        packet: &Packet<'_>,
-        message: &ClientMessage<'m>,
-        relay: Option<&RelayChain<'m>>,
+        sender: Sender<'_, '_>,
+        classes: &Classes,
         cause: Option<Cause>,
         occasion: Occasion<'_>,
     ) -> Result<Handled, Discard> {
+        let Sender { message, relay, packet } = sender;
+        let all_pools = place.topology.pools(place.link, place.server);
+        let own_pools = all_pools.for_classes(place.topology.network(), classes);
         let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
         let cx = Context {
             now: self.now,
@@ -459,9 +483,8 @@ impl<S: ReplySink> Desk<'_, S> {
             network: place.topology.network(),
             link: place.topology.link(place.link),
             relationship: place.relationship(),
-            pools: place.topology.pools(place.link, place.server),
-            options: place.topology.options(place.link),
-            lifetimes: LifetimeWish::default(),
+            pools: own_pools.as_ref().unwrap_or(all_pools),
+            lifetimes: lifetimes_of(place.topology.network(), classes),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             extra: OnceCell::new(),
@@ -470,8 +493,12 @@ impl<S: ReplySink> Desk<'_, S> {
         };
         self.leases.reply_begin();
         let plan = plan(&cx, self.leases)?;
+        let options = place.topology.options_for(place.link, classes, cx.duid, || {
+            let first = plan.ias.iter().flat_map(|ia| &ia.lines).find(|line| line.extended)?;
+            Some(self.leases.pool_of(first.prefix)?.id)
+        });
         let out = self.replies.begin();
-        let left_out = reply::write(&plan, &cx, out).map_err(|_| Discard::ReplyTooLong)?;
+        let left_out = reply::write(&plan, &cx, &options, out).map_err(|_| Discard::ReplyTooLong)?;
         self.counters.options_left_out += left_out;
         let to = reply::reply_to(packet, relay);
         if let Some(rest) = self.leases.reply_rest() {

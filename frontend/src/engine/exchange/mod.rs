@@ -1,14 +1,16 @@
 //! What each DHCPv6 message means, who answers it, and with what.
 //!
 //! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
-//! `answer` judges whose turn it is, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, one module for each message fills a
+//! `answer` judges whose turn it is, `access` whether it may speak at all, `classes` what it is told apart by, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, one module for each message fills a
 //! `plan`, `reply` writes it; `pools` indexes the configuration for all of them. It asks `leases` for all that is
 //! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
 //! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
 //! alone leaves no trace but its copy; nothing in a packet can make it panic or hold more than the limits.
 //! Source: RFC 9915 §16, §18.3.
 
+mod access;
 mod answer;
+mod classes;
 mod confirm;
 mod context;
 mod decline;
@@ -24,8 +26,10 @@ mod options;
 mod parked;
 mod plan;
 mod pools;
+mod rate;
 mod rebind;
 mod relay_data;
+mod relay_supplied;
 mod release;
 mod renew;
 mod reply;
@@ -48,6 +52,7 @@ use leasehold_proto::words::FrontendId;
 use link::InterfaceLinks;
 use parked::{Parked, Releasing};
 use pools::Topology;
+use rate::Rates;
 use siphasher::sip::SipHasher13;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -67,6 +72,7 @@ pub(super) struct Exchange {
     releasing: VecDeque<(Releasing, Range<u64>)>,
     message_hash: SipHasher13,
     heard: HeardOnLinks,
+    rates: Rates,
 }
 
 impl Exchange {
@@ -81,6 +87,7 @@ impl Exchange {
             releasing: VecDeque::new(),
             message_hash: SipHasher13::new_with_key(hash_key),
             heard: HeardOnLinks::default(),
+            rates: Rates::default(),
         }
     }
 

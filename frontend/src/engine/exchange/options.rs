@@ -6,8 +6,11 @@
 
 use crate::codec::Oro;
 use crate::codec::wire::opt;
-use leasehold_proto::network::{OptionValue, Options};
+use leasehold_proto::network::{Network, OptionValue, Options};
 use leasehold_proto::options::is_requestable;
+use leasehold_proto::words::{Duid, PoolId};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// Options without which a client is worse off than without any other, most important first: they are written first, and
 /// so are left out last where an answer would become too long (SV-113). All others follow in the order of the file.
@@ -45,7 +48,7 @@ impl Entry {
 
 /// The options of one place, those of lower precedence included where they are not replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct OptionSet(Vec<Entry>);
+pub(in crate::engine) struct OptionSet(Vec<Entry>);
 
 impl OptionSet {
     /// The options of one place alone.
@@ -71,12 +74,73 @@ impl OptionSet {
         self.0.iter().any(|entry| entry.key == key && entry.forced)
     }
 
+    /// Whether a value of this code stands here.
+    pub(super) fn has_code(&self, code: u16) -> bool {
+        self.0.iter().any(|entry| entry.key.0 == code)
+    }
+
     fn has(&self, key: (u16, u32)) -> bool {
         self.0.iter().any(|entry| entry.key == key)
     }
 }
 
 /// The sets that speak for one client, highest precedence first; the last is that of its pool or link.
+pub(in crate::engine) type SpeakingOptions<'s> = SmallVec<[&'s OptionSet; 4]>;
+
+/// The options of every place of a configuration.
+#[derive(Debug)]
+pub(super) struct PlaceOptions {
+    /// By position of the link: its own and those of the network.
+    links: Vec<OptionSet>,
+    /// Of pools that have some: with those of their link.
+    pools: BTreeMap<PoolId, OptionSet>,
+    /// By position of the class.
+    classes: Vec<OptionSet>,
+    hosts: BTreeMap<Duid, OptionSet>,
+}
+
+impl PlaceOptions {
+    /// Merges what lies on top of each other.
+    pub(super) fn new(network: &Network) -> Self {
+        let global = OptionSet::of(&network.options);
+        let links: Vec<OptionSet> = network.links.iter().map(|link| global.under(&link.options)).collect();
+        let of_link =
+            |id| network.links.iter().zip(&links).find(|(link, _)| link.id == id).map(|(_, set)| set);
+        let pools = network.pools.iter().filter(|pool| !pool.options.is_empty());
+        let pools =
+            pools.filter_map(|pool| Some((pool.id, of_link(pool.link)?.under(&pool.options)))).collect();
+        Self {
+            pools,
+            classes: network.classes.iter().map(|class| OptionSet::of(&class.options)).collect(),
+            hosts: network
+                .hosts
+                .iter()
+                .map(|host| (host.duid.clone(), OptionSet::of(&host.options)))
+                .collect(),
+            links,
+        }
+    }
+
+    /// Those of one client: as a host of its own, by its classes, by its pool or else its link (OP-05).
+    pub(super) fn of(
+        &self,
+        link: usize,
+        classes: &[usize],
+        duid: &[u8],
+        pool: impl FnOnce() -> Option<PoolId>,
+    ) -> SpeakingOptions<'_> {
+        let mut sets = SpeakingOptions::new();
+        if !self.hosts.is_empty() {
+            sets.extend(self.hosts.get(duid));
+        }
+        sets.extend(classes.iter().filter_map(|at| self.classes.get(*at)));
+        let of_pool = if self.pools.is_empty() { None } else { pool().and_then(|id| self.pools.get(&id)) };
+        sets.extend(of_pool.or_else(|| self.links.get(link)));
+        sets
+    }
+}
+
+/// What of these is sent.
 pub(super) fn chosen<'s>(sets: &'s [&'s OptionSet], oro: Oro<'s>) -> impl Iterator<Item = (u16, &'s [u8])> {
     sets.iter().enumerate().flat_map(move |(at, set)| {
         set.0.iter().filter_map(move |entry| {

@@ -6,7 +6,8 @@
 //! valid for this index only. Look-ups allocate nothing.
 
 use super::answer::BucketKey;
-use super::options::OptionSet;
+use super::classes::{Classes, is_of_one};
+use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::{Exclude, Geometry, Pool};
@@ -31,6 +32,8 @@ pub(in crate::engine) struct LinkPools {
     prefixes: Vec<(u8, PoolId)>,
     /// What is excluded from the prefixes of which of these pools (PD-08).
     excludes: Vec<(Geometry, Exclude)>,
+    /// Some are for certain classes only.
+    is_for_classes: bool,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,7 @@ pub(in crate::engine) struct Topology {
     /// Relationships in which this frontend is a partner.
     mine: Vec<RelationshipAt>,
     bucket_keys: Vec<BucketKey>,
-    /// By link: its options, the global ones included.
-    options: Vec<OptionSet>,
+    options: PlaceOptions,
     no_pools: LinkPools,
 }
 
@@ -86,8 +88,7 @@ impl Topology {
             .collect();
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
-        let global = OptionSet::of(&network.options);
-        let options = network.links.iter().map(|link| global.under(&link.options)).collect();
+        let options = PlaceOptions::new(&network);
         Self { network, links, prefixes, mine, bucket_keys, options, no_pools: LinkPools::default() }
     }
 
@@ -101,9 +102,16 @@ impl Topology {
         &self.network.links[at.0]
     }
 
-    /// The options of a link, those of the whole network included.
-    pub(in crate::engine) fn options(&self, at: LinkAt) -> &OptionSet {
-        &self.options[at.0]
+    /// The options that speak for a client on a link, highest precedence first; `pool`: whose lease it is given, asked
+    /// only if that matters.
+    pub(in crate::engine) fn options_for(
+        &self,
+        link: LinkAt,
+        classes: &[usize],
+        duid: &[u8],
+        pool: impl FnOnce() -> Option<PoolId>,
+    ) -> SpeakingOptions<'_> {
+        self.options.of(link.0, classes, duid, pool)
     }
 
     /// A relationship by its position.
@@ -185,11 +193,27 @@ impl Topology {
 
 impl LinkPools {
     fn push(&mut self, pool: &Pool) {
+        self.is_for_classes |= !pool.classes.is_empty();
         match pool.kind {
             IaKind::Na => self.addresses.push(pool.id),
             IaKind::Pd => self.prefixes.push((pool.geometry.length_bits(), pool.id)),
         }
         self.excludes.extend(pool.exclude.map(|exclude| (pool.geometry, exclude)));
+    }
+
+    /// Those that clients of these classes may have new leases of; nothing if that is all of them.
+    pub(in crate::engine) fn for_classes(&self, network: &Network, classes: &Classes) -> Option<Self> {
+        if !self.is_for_classes {
+            return None;
+        }
+        let is_open =
+            |id: &PoolId| network.pool(*id).is_some_and(|pool| is_of_one(network, classes, &pool.classes));
+        Some(Self {
+            addresses: self.addresses.iter().copied().filter(is_open).collect(),
+            prefixes: self.prefixes.iter().copied().filter(|(_, id)| is_open(id)).collect(),
+            excludes: self.excludes.clone(),
+            is_for_classes: true,
+        })
     }
 
     /// Whether a pool is one of these.
@@ -244,6 +268,7 @@ mod tests {
             addresses: vec![PoolId(1), PoolId(2)],
             prefixes: vec![(64, PoolId(3)), (56, PoolId(4)), (48, PoolId(5))],
             excludes: vec![],
+            is_for_classes: false,
         }
     }
 

@@ -7,10 +7,13 @@
 
 use super::context::Context;
 use super::exclude;
-use super::options::chosen;
+use super::options::{OptionSet, chosen};
 use super::plan::{IaAnswer, Plan, Status};
-use crate::codec::wire::{CLIENT_PORT, opt};
-use crate::codec::{EncodeError, IaKind, LeaseTimes, RelayChain, Timers, Writer, encode_relay_reply};
+use super::relay_supplied;
+use crate::codec::wire::{CLIENT_PORT, msg, opt};
+use crate::codec::{
+    EncodeError, IaKind, LeaseTimes, MessageKind, RelayChain, Timers, Writer, encode_relay_reply,
+};
 use crate::engine::{Packet, ReplyTo};
 use leasehold_proto::time::Lifetime;
 
@@ -26,14 +29,19 @@ const OPTION_HEADER_LEN: usize = 4;
 /// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
-pub(super) fn write(plan: &Plan, cx: &Context<'_, '_>, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
+pub(super) fn write(
+    plan: &Plan,
+    cx: &Context<'_, '_>,
+    options: &[&OptionSet],
+    out: &mut Vec<u8>,
+) -> Result<u64, EncodeError> {
     let mut writer = Writer::new(out, PAYLOAD_LEN_MAX);
     let mut left_out = 0;
     match cx.relay {
-        None => write_message(plan, cx, &mut writer, &mut left_out)?,
-        Some(chain) => {
-            encode_relay_reply(chain, &mut writer, |inner| write_message(plan, cx, inner, &mut left_out))?;
-        }
+        None => write_message(plan, cx, options, &mut writer, &mut left_out)?,
+        Some(chain) => encode_relay_reply(chain, &mut writer, |inner| {
+            write_message(plan, cx, options, inner, &mut left_out)
+        })?,
     }
     writer.finish().map(|_| left_out)
 }
@@ -51,6 +59,7 @@ pub(super) fn reply_to(packet: &Packet<'_>, relay: Option<&RelayChain<'_>>) -> R
 fn write_message(
     plan: &Plan,
     cx: &Context<'_, '_>,
+    options: &[&OptionSet],
     out: &mut Writer<'_>,
     left_out: &mut u64,
 ) -> Result<(), EncodeError> {
@@ -59,6 +68,10 @@ fn write_message(
         out.option(opt::CLIENT_ID, client_id)?;
     }
     out.option(opt::SERVER_ID, cx.relationship.server_duid.as_bytes())?;
+    let preference = cx.relationship.preference;
+    if plan.message_type == msg::ADVERTISE && preference > 0 {
+        out.option_u8(opt::PREFERENCE, preference)?;
+    }
     if plan.rapid_commit {
         out.option(opt::RAPID_COMMIT, &[])?;
     }
@@ -69,7 +82,7 @@ fn write_message(
     for ia in &plan.ias {
         write_ia(ia, timers, cx, out)?;
     }
-    write_options(cx, out, left_out)
+    write_options(cx, options, out, left_out)
 }
 
 fn write_ia(
@@ -102,14 +115,40 @@ fn write_ia(
 
 /// Options that the client asked for and that have a value, and those that are forced (SV-202), most important first.
 /// What would make the answer longer than is wanted is left out (SV-113).
-fn write_options(cx: &Context<'_, '_>, out: &mut Writer<'_>, left_out: &mut u64) -> Result<(), EncodeError> {
+fn write_options(
+    cx: &Context<'_, '_>,
+    options: &[&OptionSet],
+    out: &mut Writer<'_>,
+    left_out: &mut u64,
+) -> Result<(), EncodeError> {
+    let kind = cx.message.kind;
+    // Answers to these tell how they went, and nothing else (RFC 9915 §18.3.3, §18.3.7, §18.3.8).
+    if matches!(kind, MessageKind::Confirm | MessageKind::Release | MessageKind::Decline) {
+        return Ok(());
+    }
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
-    for (code, data) in chosen(&[cx.options], cx.message.oro) {
-        if out.len() + OPTION_HEADER_LEN + data.len() <= limit {
-            out.option(code, data)?;
-        } else {
-            *left_out += 1;
+    let supplied = relay_supplied::options(cx, options);
+    for (code, data) in chosen(options, cx.message.oro).chain(supplied) {
+        match code {
+            opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}
+            _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => *left_out += 1,
+            opt::CLIENT_ARCH_TYPE => write_architectures(cx, data, out)?,
+            _ => out.option(code, data)?,
         }
     }
     Ok(())
+}
+
+/// Of the server's list of architectures, those that the client named (OP-04).
+fn write_architectures(cx: &Context<'_, '_>, ours: &[u8], out: &mut Writer<'_>) -> Result<(), EncodeError> {
+    let named = cx.message.options.first(opt::CLIENT_ARCH_TYPE).unwrap_or_default().as_chunks::<2>().0;
+    let mut both = ours.as_chunks::<2>().0.iter().filter(|kind| named.contains(kind)).peekable();
+    if both.peek().is_none() {
+        return Ok(());
+    }
+    out.begin_option(opt::CLIENT_ARCH_TYPE)?;
+    for kind in both {
+        out.raw(kind)?;
+    }
+    out.end_option()
 }

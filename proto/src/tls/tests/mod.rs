@@ -310,7 +310,7 @@ async fn fo_304_garbage_and_half_open_connections_do_not_starve_a_real_peer() {
 }
 
 #[tokio::test]
-async fn fo_304_a_silent_connection_is_closed_in_time_and_garbage_at_once() {
+async fn fo_304_sec_11_a_silent_connection_is_closed_in_time_and_garbage_at_once() {
     let mut authority = Authority::new();
     let files = authority.issue("berlin", Role::Store, "store-1").files;
     let limits = Limits { handshake_timeout: Duration::from_millis(20), ..Limits::default() };
@@ -326,7 +326,26 @@ async fn fo_304_a_silent_connection_is_closed_in_time_and_garbage_at_once() {
 }
 
 #[tokio::test]
-async fn fo_304_one_identity_cannot_take_all_connections() {
+async fn sec_11_tls_older_than_1_2_is_refused() {
+    let mut authority = Authority::new();
+    let server = serve_store(&mut authority).await;
+    let mut old = TcpStream::connect(server.address).await.unwrap();
+    // A ClientHello of TLS 1.1 (RFC 4346 §7.4.1.2) that lacks nothing but a newer version: signature algorithms and
+    // groups stand in it.
+    let extensions = [0, 14, 0, 13, 0, 4, 0, 2, 4, 3, 0, 10, 0, 4, 0, 2, 0, 0x1d];
+    let extensions = [&u16::try_from(extensions.len() - 2).unwrap().to_be_bytes(), &extensions[2..]].concat();
+    let hello = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0], &extensions].concat();
+    let len = u8::try_from(hello.len()).unwrap();
+    let record = [&[22, 3, 1, 0, len + 4, 1, 0, 0, len][..], &hello].concat();
+    old.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    old.read_to_end(&mut answer).await.unwrap();
+    let (alert, protocol_version) = (21, 70);
+    assert_eq!((answer.first(), answer.last()), (Some(&alert), Some(&protocol_version)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn fo_304_sec_11_one_identity_cannot_take_all_connections() {
     let mut authority = Authority::new();
     let files = authority.issue("berlin", Role::Store, "store-1").files;
     let limits = Limits { connections_per_identity: 1, connections: 2, ..Limits::default() };

@@ -12,6 +12,7 @@ use leasehold_proto::v1;
 fn waiting_with(change: impl FnOnce(&mut v1::Network)) -> Lab {
     let mut wire = network();
     wire.pools[0].commit_wait_ms = 200;
+    wire.limits = Some(v1::Limits { messages_per_client: Some(0), ..v1::Limits::default() });
     change(&mut wire);
     let mut lab = Lab::with("fe-a", wire);
     lab.commit();

@@ -196,6 +196,7 @@ impl Lab {
             index,
             name: name.into(),
             link: link.map(Into::into),
+            relays: true,
         };
         lab.engine.set_interfaces(vec![
             named("eth0", 1, Some("lan")),

@@ -73,12 +73,17 @@ fn sv_154_any_prefix_of_a_link_selects_it() {
 #[test]
 fn an_interface_that_appears_later_or_changes_its_index_is_served() {
     let mut lab = Lab::with("fe-a", network());
-    let eth = |index| vec![Interface { index, name: "eth9".into(), link: Some("wan".into()) }];
+    let eth = |index| vec![Interface { index, name: "eth9".into(), link: Some("wan".into()), relays: false }];
     lab.engine.set_interfaces(eth(9));
     assert_eq!(is_wan(lab.send_on(9, CLIENT, 546, MULTICAST, ask().as_ref())), Some(true));
     assert_eq!(is_wan(lab.send_on(1, CLIENT, 546, MULTICAST, ask().as_ref())), None);
     lab.engine.set_interfaces(eth(12));
     assert_eq!(is_wan(lab.send_on(12, CLIENT, 546, MULTICAST, ask().as_ref())), Some(true));
-    lab.engine.set_interfaces(vec![Interface { index: 1, name: "x".into(), link: Some("nowhere".into()) }]);
+    lab.engine.set_interfaces(vec![Interface {
+        index: 1,
+        name: "x".into(),
+        link: Some("nowhere".into()),
+        relays: false,
+    }]);
     assert_eq!(lab.engine.status(lab.now).interfaces_without_link, ["x"]);
 }

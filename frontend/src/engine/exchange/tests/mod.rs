@@ -3,15 +3,19 @@
 //! Each test drives an [`Engine`](crate::engine::Engine) through [`Lab`]: a scripted store says what is configured,
 //! granted and committed; messages are built option by option; answers are read by the codec's own reader.
 
+mod access;
 mod adoption;
 mod affinity;
 mod answering;
+mod classes;
 mod commit_wait;
 mod confirm_information;
 mod lab;
+mod lifetimes;
 mod links;
 mod look_up;
 mod message;
+mod options;
 mod pd;
 mod pd_exclude;
 mod pd_run_down;

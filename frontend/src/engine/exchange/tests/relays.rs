@@ -67,6 +67,61 @@ fn sv_175_nine_levels_and_more_are_served() {
     assert_eq!(lab.send_relayed(&message).expect("a Relay-reply").levels.len(), 12);
 }
 
+/// Option 66 with what a relay supplies.
+fn supplied(options: &[(u16, &[u8])]) -> Vec<u8> {
+    let each = options.iter().flat_map(|(code, data)| {
+        let len = u16::try_from(data.len()).expect("short");
+        [&code.to_be_bytes()[..], &len.to_be_bytes()[..], data].concat()
+    });
+    each.collect()
+}
+
+#[test]
+fn sv_176_relay_supplied_options_of_allowed_codes_the_innermost_and_never_before_our_own() {
+    let mut wire = super::lab::network();
+    wire.relay_supplied = vec![65, opt::DNS_SERVERS.into(), 31];
+    let mut lab = Lab::with("fe-a", wire);
+    let ask = || Msg::solicit().na(1, &[]).oro(&[65, opt::DNS_SERVERS, 31, opt::NTP_SERVER]);
+    let inner = supplied(&[(65, b"inner"), (opt::NTP_SERVER, b"no")]);
+    let outer = supplied(&[(65, b"outer"), (31, &[7; 16]), (opt::DNS_SERVERS, &[9; 16])]);
+    let chain =
+        relayed("::", &[(opt::RSOO, &outer)], relayed("2001:db8:1::1", &[(opt::RSOO, &inner)], ask()));
+    let answer = lab.send_relayed(&chain).expect("an Advertise");
+    assert_eq!(answer.option(65), Some(b"inner".as_slice()), "of two levels the innermost");
+    assert_eq!(answer.option(31), Some([7; 16].as_slice()));
+    assert!(answer.option(opt::NTP_SERVER).is_none(), "not on the list");
+    assert_ne!(answer.option(opt::DNS_SERVERS), Some([9; 16].as_slice()), "the server's own value wins");
+    assert!(answer.option(opt::RSOO).is_none());
+    let unasked = relayed("2001:db8:1::1", &[(opt::RSOO, &outer)], Msg::solicit().na(1, &[]));
+    assert!(lab.send_relayed(&unasked).expect("an Advertise").option(65).is_none());
+}
+
+#[test]
+fn sv_111_sv_176_a_relay_supplied_option_that_is_cut_discards_the_message() {
+    let mut lab = Lab::new();
+    let cut = &supplied(&[(65, b"abc")])[..5];
+    assert!(
+        lab.send_relayed(&relayed("2001:db8:1::1", &[(opt::RSOO, cut)], Msg::solicit().na(1, &[]))).is_none()
+    );
+    assert_eq!(lab.discarded(crate::codec::Discard::TruncatedOption), 1);
+}
+
+#[test]
+fn sv_177_what_a_relay_carries_is_judged_by_its_own_type() {
+    use crate::codec::Discard;
+    let mut lab = Lab::new();
+    for (kind, reason) in [
+        (200, Discard::UnknownMessage),
+        (msg::REPLY, Discard::ServerMessage),
+        (msg::RELAY_REPLY, Discard::ServerMessage),
+        (14, Discard::UnsupportedMessage),
+    ] {
+        let before = lab.discarded(reason);
+        assert!(lab.send_relayed(&relayed("2001:db8:1::1", &[], Msg::of(kind))).is_none());
+        assert_eq!(lab.discarded(reason), before + 1, "{kind}");
+    }
+}
+
 #[test]
 fn lq_07_the_way_to_a_relayed_client_is_recorded() {
     let mut lab = Lab::new();

@@ -74,3 +74,15 @@ fn sv_371_declined_addresses_leave_the_binding_and_are_quarantined() {
     let next = lab.send(Msg::request().xid([7, 7, 7]).na(1, &[&held])).expect("a Reply");
     assert_ne!(next.na().one().to_string(), held);
 }
+
+#[test]
+fn sv_363_a_client_that_gave_its_lease_back_gets_the_same_again() {
+    let mut lab = Lab::new();
+    let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
+    lab.commit();
+    lab.send(release().na(1, &[&held])).expect("a Reply");
+    lab.commit();
+    lab.lease(&held, DUID, 1, LeaseState::Free);
+    let again = lab.send(Msg::solicit().xid([9, 9, 9]).na(1, &[])).expect("an Advertise");
+    assert_eq!(again.na().one().to_string(), held);
+}

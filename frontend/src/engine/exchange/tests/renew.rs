@@ -174,3 +174,24 @@ fn sv_210_a_lease_whose_pool_is_gone_is_listed_with_what_is_left() {
     assert!(valid > 500 && valid <= 600 && preferred <= valid, "{preferred} {valid}");
     assert_eq!((reply.na().t1, reply.na().t2), (valid, valid));
 }
+
+#[test]
+fn sv_333_what_cannot_be_extended_is_left_to_the_clients_own_timers() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", DUID, 1, LeaseState::Active);
+    // Past autonomy and past all that was acknowledged: nothing may be promised, and nothing is left to tell.
+    lab.engine.disconnected(lab.now);
+    lab.wait(25 * 3_600_000);
+    let renewed = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"]));
+    assert!(renewed.is_none_or(|reply| reply.na().lifetimes_of("2001:db8:1::1810").is_none()));
+}
+
+#[test]
+fn sv_336_what_is_withdrawn_and_its_replacement_share_an_ia() {
+    let mut lab = Lab::new();
+    lab.lease("2001:db8:1::1810", OTHER_DUID, 1, LeaseState::Active);
+    let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
+    assert_eq!(reply.na().leases.len(), 2);
+    assert_eq!(reply.na().lifetimes_of("2001:db8:1::1810"), Some((0, 0)));
+    assert_eq!((reply.na().t1, reply.na().t2), (1500, 2400), "from the extended one only");
+}

@@ -3,8 +3,8 @@
 use super::lab::{SERVER_DUID, ip, network};
 use super::message::DUID;
 use super::{Lab, Msg, relayed};
-use crate::codec::Discard;
-use crate::codec::wire::{CLIENT_PORT, opt};
+use crate::codec::wire::{CLIENT_PORT, opt, status};
+use crate::codec::{Discard, IaKind};
 
 #[test]
 fn sv_102_a_direct_answer_goes_back_to_the_source_on_port_546_by_the_same_interface() {
@@ -88,4 +88,57 @@ fn sv_113_an_answer_that_cannot_fit_is_not_sent() {
     let message = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &long_id)], Msg::solicit().na(1, &[]));
     assert!(lab.send_relayed(&message).is_none());
     assert_eq!(lab.discarded(Discard::ReplyTooLong), 1);
+}
+
+#[test]
+fn sv_132_a_misplaced_option_is_passed_over_and_the_rest_is_used() {
+    let mut lab = Lab::new();
+    // An address at top level, a prefix in an IA_NA, a Status Code and a Preference of a client.
+    let mut ia = vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    ia.extend([0, 26, 0, 25]);
+    ia.extend([0; 25]);
+    let message =
+        Msg::solicit().opt(opt::IA_ADDR, &[0; 24]).opt(opt::IA_NA, &ia).opt(13, &[0, 5]).opt(7, &[9]);
+    let answer = lab.send(message).expect("an Advertise");
+    answer.na().one();
+}
+
+#[test]
+fn sv_155_no_link_no_lease_and_no_word_of_links() {
+    let mut lab = Lab::new();
+    let held = ["2001:db8:1::1042"];
+    for message in [Msg::solicit().na(1, &[]), Msg::request().na(1, &held), Msg::rebind().na(1, &held)] {
+        let relayed = relayed("2001:db8:77::1", &[], message);
+        assert!(lab.send_relayed(&relayed).is_none());
+    }
+    assert_eq!(lab.discarded(Discard::NoLink), 3);
+    let confirm = Msg::of(crate::codec::wire::msg::CONFIRM).na(1, &held);
+    assert!(lab.send_relayed(&relayed("2001:db8:77::1", &[], confirm)).is_none());
+    assert_eq!(lab.discarded(Discard::UnknownLinkConfirm), 1);
+}
+
+#[test]
+fn sv_211_sv_215_every_ia_is_accounted_for_and_one_with_a_status_alone_has_no_timers() {
+    let mut wire = network();
+    wire.pools.truncate(1);
+    wire.relationships[0].pools.truncate(1);
+    let mut lab = Lab::with("fe-a", wire);
+    let reply = lab.send(Msg::request().na(7, &[]).pd(7, &[]).na(8, &["2001:db8:77::1"])).expect("a Reply");
+    let told: Vec<_> = reply.ias.iter().map(|ia| (ia.kind, ia.iaid, ia.leases.len(), ia.status)).collect();
+    assert_eq!(told[0], (IaKind::Na, 7, 1, None));
+    assert_eq!(told[1], (IaKind::Pd, 7, 0, Some(status::NO_PREFIX_AVAIL)), "SV-312");
+    assert_eq!(told[2], (IaKind::Na, 8, 0, Some(status::NOT_ON_LINK)));
+    assert!(reply.ias[1..].iter().all(|ia| (ia.t1, ia.t2) == (0, 0)));
+}
+
+#[test]
+fn sv_312_nothing_assignable_is_said_inside_each_ia() {
+    let mut lab = Lab::loading("fe-a", network());
+    lab.load_done();
+    lab.pool_dry(super::lab::ADDRESSES);
+    lab.pool_dry(super::lab::PREFIXES);
+    let reply = lab.send(Msg::request().na(1, &[]).pd(2, &[])).expect("a Reply");
+    assert_eq!(reply.na().status, Some(status::NO_ADDRS_AVAIL));
+    assert_eq!(reply.pd().status, Some(status::NO_PREFIX_AVAIL));
+    assert_eq!(reply.status, None);
 }

@@ -1,0 +1,100 @@
+//! Which classes a client is of: what it and its relays say, compared octet for octet with the configuration (SV-157).
+//!
+//! Owns the reading of each field. Refuses to know what follows from a class. Of what relays say, the level next to the
+//! client that says it counts; a relay's address counts at every level. The work is bounded by the configuration and by
+//! the codec's bounds; without classes there is none, and nothing is allocated for up to four that fit.
+//! Source: RFC 9915 §21.15, §21.16, RFC 5970 §3.3, RFC 4649, RFC 4580, RFC 6939.
+
+use crate::codec::wire::opt;
+use crate::codec::{ClientMessage, Options, RelayChain, RelayLevel};
+use crate::engine::Packet;
+use leasehold_proto::lifetimes::LifetimeWish;
+use leasehold_proto::network::{Class, ClientField, ClientTest, Network};
+use smallvec::SmallVec;
+
+/// Positions of the classes that a client is of, in the order of the configuration.
+pub(super) type Classes = SmallVec<[usize; 4]>;
+
+/// What is known of the sender of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a, 'm> {
+    pub(super) message: &'a ClientMessage<'m>,
+    pub(super) relay: Option<&'a RelayChain<'m>>,
+    pub(super) packet: &'a Packet<'a>,
+}
+
+/// The classes of a client. One that does not say who it is has none: it is told only what all are told (SV-351).
+pub(super) fn classes_of(network: &Network, sender: Sender<'_, '_>) -> Classes {
+    if network.classes.is_empty() || sender.message.client_id.is_none() {
+        return Classes::new();
+    }
+    let is_member = |class: &Class| class.tests.iter().all(|test| passes(test, sender));
+    let members = network.classes.iter().enumerate().filter(|(_, class)| is_member(class));
+    members.map(|(at, _)| at).collect()
+}
+
+/// Whether a client is of one of the classes of these names; an empty list names all clients.
+pub(super) fn is_of_one(network: &Network, classes: &Classes, names: &[String]) -> bool {
+    names.is_empty() || classes.iter().any(|at| names.contains(&network.classes[*at].name))
+}
+
+/// The lifetimes that these classes ask for, each by the first class that says it.
+pub(super) fn lifetimes_of(network: &Network, classes: &Classes) -> LifetimeWish {
+    let mut wish = LifetimeWish::default();
+    for class in classes.iter().map(|at| &network.classes[*at].lifetimes) {
+        wish.preferred = wish.preferred.or(class.preferred);
+        wish.valid = wish.valid.or(class.valid);
+    }
+    wish
+}
+
+fn passes(test: &ClientTest, Sender { message, relay, packet }: Sender<'_, '_>) -> bool {
+    let is = |said: &[u8]| test.values.iter().any(|value| value == said);
+    let levels = relay.map(RelayChain::levels).unwrap_or_default();
+    let innermost = |said: for<'l> fn(&RelayLevel<'l>) -> Option<&'l [u8]>| {
+        levels.iter().rev().find_map(said).is_some_and(is)
+    };
+    match test.field {
+        ClientField::Duid => message.client_id.is_some_and(is),
+        ClientField::VendorClass => vendor_class(&message.options, test),
+        ClientField::UserClass => {
+            message.options.first(opt::USER_CLASS).is_some_and(|data| items(data).any(is))
+        }
+        ClientField::Architecture => message
+            .options
+            .first(opt::CLIENT_ARCH_TYPE)
+            .is_some_and(|data| data.as_chunks::<2>().0.iter().any(|kind| is(kind))),
+        ClientField::LinkLayer => relay.and_then(RelayChain::client_link_layer).is_some_and(is),
+        ClientField::Relay => {
+            let inner = levels.split_last().map(|(_, outer)| outer).unwrap_or_default();
+            relay.is_some() && is(&packet.source.octets())
+                || inner.iter().any(|outer| is(&outer.header.peer_address.octets()))
+        }
+        ClientField::RelayId => innermost(|level| level.relay_id),
+        ClientField::InterfaceId => innermost(|level| level.interface_id),
+        ClientField::RemoteId => innermost(|level| level.remote_id),
+        ClientField::SubscriberId => innermost(|level| level.subscriber_id),
+    }
+}
+
+/// Whether a value is an enterprise number followed by one item of that enterprise's Vendor Class.
+fn vendor_class(options: &Options<'_>, test: &ClientTest) -> bool {
+    options.all(opt::VENDOR_CLASS).filter_map(|data| data.split_first_chunk::<4>()).any(
+        |(enterprise, data)| {
+            let is = |item: &[u8]| {
+                test.values.iter().any(|value| value.split_first_chunk::<4>() == Some((enterprise, item)))
+            };
+            items(data).any(is)
+        },
+    )
+}
+
+/// The (length, data) items of an option whose lengths the codec has checked.
+fn items(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (len, tail) = rest.split_first_chunk::<2>()?;
+        let (item, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+        rest = tail;
+        Some(item)
+    })
+}
