@@ -55,6 +55,14 @@ pub(super) enum Tier {
     Kept,
 }
 
+/// How records are asked while a place is looked for.
+pub(super) struct Look<'r> {
+    /// How a lease stands.
+    pub(super) vacancy: &'r dyn Fn(Prefix) -> Vacancy,
+    /// Whether what stands so is kept for somebody else now.
+    pub(super) is_kept: &'r dyn Fn(Vacancy) -> bool,
+}
+
 /// Whether and how far a range can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {
@@ -274,14 +282,15 @@ impl OwnedRange {
             }
     }
 
-    /// A free place of one sort, looked for from a start: a hash, or 0 for the lowest.
+    /// A free place of one sort, looked for from a start: a hash, or 0 for the lowest. Where there is a map, it says what
+    /// is kept; `is_kept` does where slots are probed for.
     pub(super) fn pick(
         &self,
         geometry: &Geometry,
         kind: IaKind,
         tier: Tier,
         start: u64,
-        is_free: &dyn Fn(Prefix) -> bool,
+        look: &Look<'_>,
     ) -> Option<Prefix> {
         if !self.is_ready() {
             return None;
@@ -297,7 +306,7 @@ impl OwnedRange {
                 for _ in 0..DENSE_TRIES {
                     at = next_from(at)?;
                     let prefix = geometry.prefix_at(self.first + at as u64);
-                    if is_free(prefix) {
+                    if (look.vacancy)(prefix).is_free() {
                         return Some(prefix);
                     }
                     at = (at + 1) % len;
@@ -306,13 +315,15 @@ impl OwnedRange {
             }
             Slots::Sparse { .. } => {
                 let last = self.last - self.first;
+                let is_fit =
+                    |found: Vacancy| found.is_free() && (tier == Tier::Kept || !(look.is_kept)(found));
                 // An odd step visits every slot of a range whose size is a power of two.
                 let step = start.rotate_left(32) | 1;
                 (0..SPARSE_TRIES)
                     .map(|n| start.wrapping_add(n.wrapping_mul(step)))
                     .map(|h| if last == u64::MAX { h } else { h % (last + 1) })
                     .map(|offset| geometry.prefix_at(self.first + offset))
-                    .find(|prefix| !is_reserved(kind, *prefix) && is_free(*prefix))
+                    .find(|prefix| !is_reserved(kind, *prefix) && is_fit((look.vacancy)(*prefix)))
             }
         }
     }

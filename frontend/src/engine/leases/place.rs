@@ -4,7 +4,7 @@
 //! else; where the client asked for a length, each length is gone through to its end before the next (PD-04). Changes
 //! nothing. R1, R2, R4 and R6 are asked here: nothing is found but what this session may create now.
 
-use super::owned::{Tier, Vacancy};
+use super::owned::{Look, Tier, Vacancy};
 use super::pool_ranges::Aim;
 use super::query::FREE_MAX;
 use super::{IaRef, Leases, NoLease, Wanted};
@@ -121,12 +121,12 @@ impl Leases {
         let aim = Aim { client: self.key.place(ia.duid, ia.kind, ia.iaid), relay };
         [Tier::Common, Tier::Kept].into_iter().find_map(|tier| {
             usable.iter().find_map(|(pool, promise)| {
-                let is_free = |prefix| match self.records.vacancy(prefix) {
-                    Vacancy::Taken => false,
-                    vacancy => tier == Tier::Kept || !self.is_kept_on(now, pool, vacancy),
+                let look = Look {
+                    vacancy: &|prefix| self.records.vacancy(prefix),
+                    is_kept: &|vacancy| self.is_kept_on(now, pool, vacancy),
                 };
                 let ranges = self.ranges.pool(pool.id)?;
-                let prefix = ranges.pick(tier, aim, &is_free);
+                let prefix = ranges.pick(tier, aim, &look);
                 if prefix.is_none() && (tier == Tier::Kept || ranges.next_due().is_none()) {
                     ranges.demand.starved();
                 }

@@ -5,7 +5,7 @@
 //! is no other. Refuses to know records: it asks. Every choice looks at a bounded number of ranges and slots.
 
 use super::demand::{Demand, Stock};
-use super::owned::{DENSE_BITS_MAX, OwnedRange, Tier, Vacancy};
+use super::owned::{DENSE_BITS_MAX, Look, OwnedRange, Tier, Vacancy};
 use super::returns::Wish;
 use super::rooms::Rooms;
 use leasehold_proto::pool::{Allocator, Geometry, Pool};
@@ -205,25 +205,19 @@ impl PoolRanges {
         })?
     }
 
-    /// A place for a new lease in an own range, of one sort; `is_free` says so of a prefix.
-    pub(super) fn pick(&self, tier: Tier, aim: Aim, is_free: &dyn Fn(Prefix) -> bool) -> Option<Prefix> {
+    /// A place for a new lease in an own range, of one sort.
+    pub(super) fn pick(&self, tier: Tier, aim: Aim, look: &Look<'_>) -> Option<Prefix> {
         match tier {
-            Tier::Common => self.pick_in(&self.common, tier, aim, is_free),
-            Tier::Kept => self.pick_in(&self.kept, tier, aim, is_free).or_else(|| {
+            Tier::Common => self.pick_in(&self.common, tier, aim, look),
+            Tier::Kept => self.pick_in(&self.kept, tier, aim, look).or_else(|| {
                 // Where slots are probed for, nobody counts the kept ones.
                 let is_probed = self.geometry.range_bits() > DENSE_BITS_MAX;
-                is_probed.then(|| self.pick_in(&self.common, tier, aim, is_free))?
+                is_probed.then(|| self.pick_in(&self.common, tier, aim, look))?
             }),
         }
     }
 
-    fn pick_in(
-        &self,
-        rooms: &Rooms,
-        tier: Tier,
-        aim: Aim,
-        is_free: &dyn Fn(Prefix) -> bool,
-    ) -> Option<Prefix> {
+    fn pick_in(&self, rooms: &Rooms, tier: Tier, aim: Aim, look: &Look<'_>) -> Option<Prefix> {
         let mut at = self.first_place(aim);
         for n in 0..PICK_RANGES.min(self.owned.len()) {
             let place = match (self.allocator, aim.relay) {
@@ -235,7 +229,7 @@ impl PoolRanges {
             };
             let start = if self.allocator == Allocator::InOrder { 0 } else { aim.client };
             let range = self.owned.get(place)?.as_ref()?;
-            if let Some(prefix) = range.pick(&self.geometry, self.kind, tier, start, is_free) {
+            if let Some(prefix) = range.pick(&self.geometry, self.kind, tier, start, look) {
                 return Some(prefix);
             }
             at = (place + 1) % self.owned.len();

@@ -110,6 +110,8 @@ fn without_affinity_what_is_free_is_anybodys() {
 /// A frontend that learns of these free leases, freed so long ago, and owns their range, in which others issued before.
 fn loaded(wire: v1::Network, freed: &[(&str, u8, u64)]) -> Lab {
     let mut lab = Lab::loading("fe-a", wire);
+    // What was sent before time passes proves nothing of it.
+    lab.commit();
     let now = lab.cluster_now().as_millis() + 200 * HOUR_MS;
     lab.now = leasehold_proto::time::LocalTime::from_millis(now);
     let leases = freed.iter().map(|(what, client, ago_ms)| {
