@@ -17,6 +17,7 @@ pub mod relay;
 pub mod relay_encode;
 pub mod reply;
 mod shape;
+pub mod stored;
 pub mod temporary;
 pub mod validate;
 pub mod wire;
@@ -32,6 +33,7 @@ pub use options::{Options, Oro, RawOption};
 pub use registration::RegistrationOption;
 pub use relay::{RelayChain, RelayHeader, RelayLevel};
 pub use relay_encode::{encode_relay_forward, encode_relay_reply};
+pub use stored::{StoredLevel, stored_levels};
 pub use temporary::TemporaryIa;
 pub use validate::{validate, validate_sender};
 

@@ -46,20 +46,18 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// Bounds on memory and work that packets can cause.
+/// Bounds on memory and work that packets can cause, those that are no configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Messages kept for the partner's liveness to flip or for a look-up to be answered.
     pub parked_messages_max: usize,
-    /// Leases one client may hold on one link (SEC-02).
-    pub leases_per_client_max: usize,
     /// Updates in one batch to the store; at least one.
     pub updates_per_batch_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { parked_messages_max: 4096, leases_per_client_max: 8, updates_per_batch_max: 1024 }
+        Self { parked_messages_max: 4096, updates_per_batch_max: 1024 }
     }
 }
 

@@ -20,6 +20,8 @@ const AUTONOMY_PREFIX_MS: u64 = 4 * 3_600_000;
 const DECLINE_QUARANTINE_SECS: u32 = 86_400;
 /// How long a freed lease is kept for the client that had it: a day, as long as a lease is preferred.
 const AFFINITY_SECS: u32 = 86_400;
+/// Ranges of pools that give leases in order: so many slots a frontend keeps a map of, to know the lowest free one.
+pub(super) const IN_ORDER_RANGE_BITS_MAX: u32 = 16;
 /// Longest answer with options: what every link carries without fragments (SV-113).
 const ANSWER_OCTETS: u32 = 1280;
 /// What relays may supply: the ERP local domain name (RFC 6422 §6, SV-176).
@@ -141,7 +143,9 @@ fn fill_pool(pool: &mut v1::Pool) {
     if pool.range_bits.is_none()
         && let (Some(last), Ok(kind)) = (last_slot(pool), crate::convert::ia_kind(pool.kind))
     {
-        pool.range_bits = Some(Geometry::default_range_bits(kind, last));
+        let bits = Geometry::default_range_bits(kind, last);
+        let in_order = pool.allocator == i32::from(v1::Allocator::InOrder);
+        pool.range_bits = Some(if in_order { bits.min(IN_ORDER_RANGE_BITS_MAX) } else { bits });
     }
 }
 

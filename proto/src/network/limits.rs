@@ -45,6 +45,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Whether leases are bounded by what relays say of a client.
+    #[must_use]
+    pub fn bounds_ports(&self) -> bool {
+        let bounds = [self.leases_per_link_layer, self.leases_per_interface_id, self.leases_per_remote_id];
+        bounds.iter().any(|bound| *bound < u32::MAX)
+    }
+
     /// These bounds, but for what is said otherwise; 0 stands for none.
     #[must_use]
     pub fn with(self, said: Option<&v1::Limits>) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Links and relationships keep their number by name. A pool keeps its number, and with it ranges and leases, while
 //! its shape (but for its end), kind, link and relationship stay; else it is a new generation, and the old one is
-//! retired: no lease and no grant is deleted, what overlaps opens again only by R2 and R4 (`reshaping`). A configuration
+//! retired (it comes back as it was while leases of it are left): no lease and no grant is deleted, what overlaps opens again only by R2 and R4 (`reshaping`). A configuration
 //! of which parts are left to the store is made concrete first (`spreading`); frontends get concrete ones only.
 //! Refuses to fill defaults in: who proposes does, so that what is in the log means the same to every release.
 
@@ -102,8 +102,9 @@ impl Machine {
         // Pools once more with links and relationships numbered, to compare shapes.
         let numbered = Network::from_wire(&wire).map_err(invalid)?;
         for (pool, checked) in wire.pools.iter_mut().zip(&numbered.pools) {
-            let kept =
-                self.pools.values().find(|p| p.pool.name == checked.name && self.same_generation(p, checked));
+            let same = |p: &&PoolState| p.pool.name == checked.name && self.same_generation(p, checked);
+            // One that is offered goes before one that was taken out.
+            let kept = self.pools.values().filter(same).min_by_key(|p| p.retired.is_some());
             pool.id = match kept.map(|p| p.pool.id.0) {
                 Some(id) => id,
                 None => self.new_id(),

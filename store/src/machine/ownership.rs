@@ -150,12 +150,8 @@ impl Machine {
             return;
         };
         let unclean = state.unclean || !clean;
-        if pool.retired.is_some() {
-            self.drop_range(range);
-        } else {
-            let passed = pool.reaches_past_offer(range.slice);
-            self.set_range(range, RangeState { owner: Epoch::NONE, closed: false, unclean, passed });
-        }
+        let passed = pool.retired.is_some() || pool.reaches_past_offer(range.slice);
+        self.set_range(range, RangeState { owner: Epoch::NONE, closed: false, unclean, passed });
         let record = RangeRecord { range, owner: Epoch::NONE, frontend: None, closed: false, fresh: false };
         self.tell_range(record, out);
     }

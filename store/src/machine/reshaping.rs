@@ -4,8 +4,9 @@
 //! granted like any fresh slice; the owner of a clipped last slice has the rest of it once it has read so. Cutting: the
 //! stored extent stays, nothing past the new end is granted, late updates about leases there are still taken, and they
 //! end by R2; ranges there go back as their owners acknowledge having read so, or are dead for certain (R4); when nothing
-//! is left the extent follows. Anything else is a new generation, and the old one is retired in the same way. Until
-//! something is let go it holds other pools off these addresses (`slices`).
+//! is left the extent follows. Anything else is a new generation, and the old one is retired in the same way; while leases
+//! of it are left it can come back as it was. Until something is let go it holds other pools off these addresses
+//! (`slices`).
 //!
 //! Invariant: a free record is dropped before another pool is granted its address. Each apply does [`STEP_MAX`] changes
 //! at most here, but for the configuration that cuts a pool, which counts the leases past its end once.
@@ -25,16 +26,45 @@ const GROWTH_LOOK_MAX: usize = 65_536;
 
 impl Machine {
     /// Whether a pool as configured now is the same generation as one that is stored: same kind, link, relationship and
-    /// shape, but for its end.
+    /// shape, but for its end. One that was taken out comes back only as it was, and while all of its slices are on
+    /// record: then its clients keep what they have (PD-14).
     pub(super) fn same_generation(&self, old: &PoolState, new: &Pool) -> bool {
-        old.retired.is_none()
-            && old.pool.kind == new.kind
-            && old.pool.link == new.link
-            && old.pool.relationship == new.relationship
+        let is_like =
+            (old.pool.kind, old.pool.link, old.pool.relationship) == (new.kind, new.link, new.relationship);
+        if old.retired.is_some() {
+            let is_whole = old.offered_last_slot == old.pool.geometry.last_slot();
+            return is_like && is_whole && old.pool.geometry == new.geometry && self.has_all_slices(old);
+        }
+        is_like
             && old.pool.geometry.same_but_for_end(&new.geometry)
             && [old.offered_last_slot, old.pool.geometry.last_slot()]
                 .into_iter()
                 .all(|end| self.rest_of_slice_is_clear(old, end, &new.geometry))
+    }
+
+    /// Whether every slice that was ever granted is on record.
+    fn has_all_slices(&self, state: &PoolState) -> bool {
+        let tally = self.tallies.get(&state.pool.id);
+        let owned = tally.map_or(0, |tally| tally.granted + tally.closed.values().sum::<u64>());
+        let others = state.free_slices.len() as u64 + state.passed_slices.len() as u64;
+        owned + others == state.fresh_slices_used
+    }
+
+    /// A pool that was taken out comes back. Other pools may have come to hold something there meanwhile: each slice is
+    /// looked at before it is granted, and nothing is adopted there (R7).
+    fn revive(&mut self, id: PoolId) {
+        let Some(state) = self.pools.get_mut(&id).filter(|state| state.retired.is_some()) else { return };
+        state.retired = None;
+        state.sweep_from = None;
+        state.unclean_below = u64::MAX;
+        let free: Vec<u64> = state.free_slices.iter().copied().collect();
+        for slice in free {
+            let range = RangeId { pool: id, slice };
+            if let Some(record) = self.ranges.get(&range).copied() {
+                self.set_range(range, super::state::RangeState { passed: true, ..record });
+            }
+        }
+        self.count_cut_leases(id);
     }
 
     /// A slice clipped at an end, of what is offered or of what is stored, brings its owner the rest of it as the pool
@@ -68,6 +98,7 @@ impl Machine {
     /// A pool of the same generation as it is configured now.
     pub(super) fn reshape(&mut self, pool: &Pool, wire: &v1::Pool) {
         let at = self.applied;
+        self.revive(pool.id);
         let Some(state) = self.pools.get_mut(&pool.id) else { return };
         let (before, now) = (state.offered_last_slot, pool.geometry.last_slot());
         let extent = state.pool.geometry;
@@ -140,7 +171,9 @@ impl Machine {
         }
         self.sweep(id, left);
         if self.pools.get(&id).is_some_and(|p| p.retired.is_some()) {
-            self.forget_slices(id, left);
+            if self.holds_nothing(id) {
+                self.forget_slices(id, left);
+            }
             if self.forget_pool_if_empty(id) {
                 // Moments follow from pools: nearer ones must be in the index of every replica.
                 self.schedule_sessions();
@@ -250,11 +283,16 @@ impl Machine {
         }
     }
 
-    fn forget_pool_if_empty(&mut self, id: PoolId) -> bool {
+    /// Whether a pool has neither leases nor ranges with an owner.
+    fn holds_nothing(&self, id: PoolId) -> bool {
         let leases: u64 = self.tallies.get(&id).map_or(0, |t| t.leases.iter().sum());
+        leases == 0 && !self.is_owned_between(id, 0, u64::MAX)
+    }
+
+    fn forget_pool_if_empty(&mut self, id: PoolId) -> bool {
         let has_slices =
             self.pools.get(&id).is_some_and(|p| !p.free_slices.is_empty() || !p.passed_slices.is_empty());
-        if leases > 0 || has_slices || self.is_owned_between(id, 0, u64::MAX) {
+        if has_slices || !self.holds_nothing(id) {
             return false;
         }
         self.pools.remove(&id);

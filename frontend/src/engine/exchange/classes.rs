@@ -8,6 +8,7 @@
 use crate::codec::wire::opt;
 use crate::codec::{ClientMessage, Options, RelayChain, RelayLevel};
 use crate::engine::Packet;
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Class, ClientField, ClientTest, Network};
 use smallvec::SmallVec;
 
@@ -35,6 +36,16 @@ pub(super) fn classes_of(network: &Network, sender: Sender<'_, '_>) -> Classes {
 /// Whether a client is of one of the classes of these names; an empty list names all clients.
 pub(super) fn is_of_one(network: &Network, classes: &Classes, names: &[String]) -> bool {
     names.is_empty() || classes.iter().any(|at| names.contains(&network.classes[*at].name))
+}
+
+/// The lifetimes that these classes ask for, each by the first class that says it.
+pub(super) fn lifetimes_of(network: &Network, classes: &Classes) -> LifetimeWish {
+    let mut wish = LifetimeWish::default();
+    for class in classes.iter().map(|at| &network.classes[*at].lifetimes) {
+        wish.preferred = wish.preferred.or(class.preferred);
+        wish.valid = wish.valid.or(class.valid);
+    }
+    wish
 }
 
 fn passes(test: &ClientTest, Sender { message, relay, packet }: Sender<'_, '_>) -> bool {

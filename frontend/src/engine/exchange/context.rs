@@ -10,6 +10,7 @@ use super::relay_data;
 use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain, TemporaryIa};
 use crate::engine::leases::{IaRef, Leases};
 use leasehold_proto::lease::LeaseExtra;
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Link, Network, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
@@ -30,6 +31,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,
     pub(super) pools: &'a LinkPools,
+    /// Lifetimes that the classes of this client ask for.
+    pub(super) lifetimes: LifetimeWish,
     /// No other relationship serves this link, so what this one does not know nobody knows.
     pub(super) sole_server: bool,
     /// The client's DUID; empty only for an Information-request without one.
@@ -78,6 +81,16 @@ impl<'a> Context<'a, '_> {
         cell.get_or_init(|| relay_data::extra_of(self.relay, self.source, noted)).clone()
     }
 
+    /// The same where bounds of the link are judged by it before anything is given (SEC-02); else nothing, for nothing.
+    pub(super) fn extra_if_bounded(&self) -> Option<Arc<LeaseExtra>> {
+        if self.link.limits.bounds_ports() { self.extra() } else { None }
+    }
+
+    /// The link-address by which the client's relay is known; nothing without relay, or where none says one.
+    pub(super) fn relay_address(&self) -> Option<u128> {
+        self.relay?.link_level().map(|level| level.header.link_address.to_bits())
+    }
+
     /// Whether an address or prefix is wrong for this link by configuration: an address outside all on-link prefixes.
     /// Prefixes are never judged so, nor is anything on a link that has no prefixes.
     pub(super) fn is_off_link(&self, prefix: Prefix) -> bool {
@@ -120,7 +133,8 @@ pub(super) fn all_named(ia: &Ia<'_>) -> SmallVec<[Prefix; 4]> {
     all
 }
 
-/// The first length that a client asks for without naming a prefix (PD-04).
+/// The first length that a client asks for without naming a prefix (PD-04). Read from each message anew, and never
+/// remembered (PD-07).
 pub(super) fn length_hint(ia: &Ia<'_>) -> Option<u8> {
     let bare = ia.leases().find(|lease| ia.kind == IaKind::Pd && lease.bits == 0 && lease.len_bits > 0);
     bare.map(|lease| lease.len_bits)

@@ -8,7 +8,7 @@
 
 use super::access;
 use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
-use super::classes::{Classes, Sender, classes_of};
+use super::classes::{Classes, Sender, classes_of, lifetimes_of};
 use super::context::{Context, named};
 use super::held::{HeldReply, Terms};
 use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
@@ -544,6 +544,7 @@ impl<S: ReplySink> Desk<'_, S> {
             link: place.topology.link(place.link),
             relationship: place.relationship(),
             pools: own_pools.as_ref().unwrap_or(all_pools),
+            lifetimes: lifetimes_of(place.topology.network(), classes),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
             source: (packet.source, packet.source_port),

@@ -4,13 +4,15 @@
 //! a status or silence. Refuses to choose addresses and lifetimes: [`Leases`] does. One new lease an IA is the policy
 //! (SV-212). Source: RFC 9915 §18.3.2, §18.3.9; RFC 8168 §3.2.
 
-use super::context::{Context, all_named, length_hint};
+use super::context::{Context, all_named, length_hint, word};
 use super::plan::{Fate, IaAnswer, Line, Status};
-use crate::codec::{Discard, Ia};
-use crate::engine::leases::{Given, IaRef, Known, Leases, NoLease};
-use leasehold_proto::lease::LeaseState;
+use crate::codec::{Discard, Ia, IaKind};
+use crate::engine::leases::{Given, IaRef, Known, Leases, NoLease, Wanted};
+use leasehold_proto::lease::{LeaseExtra, LeaseState};
+use leasehold_proto::time::Lifetime;
 use leasehold_proto::words::{PoolId, Prefix};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The wishes of a client for one IA, as far as they can be followed.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(super) struct Wishes {
     pub(super) pools: SmallVec<[PoolId; 4]>,
     /// What it would like to have: exactly a lease of one of these pools (PD-05).
     pub(super) hint: Option<Prefix>,
+    /// It asked for a length, in the order of which the pools stand (PD-04).
+    pub(super) by_length: bool,
 }
 
 impl Wishes {
@@ -33,9 +37,46 @@ impl Wishes {
             let pool = leases.pool_of(*prefix)?.id;
             cx.pools.contains(pool).then_some((*prefix, pool))
         });
-        let pools =
-            cx.pools.in_order(super::context::word(ia.kind), length_hint(ia), hinted.map(|(_, pool)| pool));
-        Self { pools, hint: hinted.map(|(prefix, _)| prefix) }
+        let length = length_hint(ia);
+        // Where the prefix cannot be had, a length goes before the pool that it lies in (PD-05).
+        let first = hinted.map(|(_, pool)| pool).filter(|_| length.is_none());
+        let pools = cx.pools.in_order(word(ia.kind), length, first);
+        Self { pools, hint: hinted.map(|(prefix, _)| prefix), by_length: length.is_some() }
+    }
+
+    /// Another lease in the place of one: of prefixes, one as long as that, if there is any (PD-14).
+    pub(super) fn instead_of(cx: &Context<'_, '_>, ia: &Ia<'_>, old: Prefix) -> Self {
+        let length = (ia.kind == IaKind::Pd).then_some(old.len_bits());
+        let pools = cx.pools.in_order(word(ia.kind), length, None);
+        Self { pools, hint: None, by_length: length.is_some() }
+    }
+
+    /// A prefix of exactly this length.
+    fn exactly(length: u8, cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>) -> Self {
+        let pools = cx.pools.of_length(length);
+        let hint = all_named(ia).into_iter().find(|prefix| {
+            prefix.len_bits() == length
+                && leases.pool_of(*prefix).is_some_and(|pool| pools.contains(&pool.id))
+        });
+        Self { pools, hint, by_length: true }
+    }
+
+    /// All that is wanted; `replaces`: so many leases of the client give way.
+    pub(super) fn wanted<'w>(
+        &'w self,
+        cx: &Context<'_, '_>,
+        extra: Option<&'w Arc<LeaseExtra>>,
+        replaces: usize,
+    ) -> Wanted<'w> {
+        Wanted {
+            by_length: self.by_length,
+            hint: self.hint,
+            lifetimes: cx.lifetimes,
+            extra,
+            relay: cx.relay_address(),
+            replaces: u32::try_from(replaces).unwrap_or(u32::MAX),
+            ..Wanted::of(&self.pools)
+        }
     }
 }
 
@@ -61,6 +102,17 @@ pub(super) fn left(given: Given) -> Line {
     Line { extended: false, ..extended(given) }
 }
 
+/// A lease that runs out, since its pool is configured no more: not to be preferred, and not extended (PD-14).
+pub(super) fn running_out(given: Given) -> Line {
+    Line { preferred: Lifetime::ZERO, ..left(given) }
+}
+
+/// What is left of a held lease that cannot be extended now, if anything is.
+pub(super) fn rest_of(cx: &Context<'_, '_>, leases: &Leases, ia: IaRef<'_>, prefix: Prefix) -> Option<Line> {
+    let rest = leases.remaining(cx.now, ia, prefix)?;
+    Some(if leases.runs_out(prefix) { running_out(rest) } else { left(rest) })
+}
+
 /// Extends a held lease and lists it; lists what is left if nothing more may be promised; says whether it is listed.
 pub(super) fn extend_held(
     cx: &Context<'_, '_>,
@@ -70,27 +122,141 @@ pub(super) fn extend_held(
     answer: &mut IaAnswer,
 ) -> bool {
     let extra = cx.extra_of_held(leases, prefix);
-    let line = match leases.extend(cx.now, ia, prefix, extra) {
+    let line = match leases.extend(cx.now, ia, prefix, cx.lifetimes, extra) {
         Some(given) => Some(extended(given)),
-        None => leases.remaining(cx.now, ia, prefix).map(left),
+        None => rest_of(cx, leases, ia, prefix),
     };
     answer.lines.extend(line);
     line.is_some()
+}
+
+/// What an IA holds, for a client that asks for leases.
+#[derive(Debug, Default)]
+pub(super) struct Holdings {
+    /// To be extended (SV-314).
+    pub(super) kept: SmallVec<[Prefix; 4]>,
+    /// Of pools that are configured no more: the client is to have others (PD-14).
+    pub(super) ending: SmallVec<[Prefix; 4]>,
+    /// The client asks for a length of which it has nothing: a prefix of exactly that length goes before what it has
+    /// (PD-04, RFC 8168 §3.2).
+    pub(super) length: Option<u8>,
+}
+
+impl Holdings {
+    pub(super) fn of(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>) -> Self {
+        let known = known_leases(leases, cx.ia_ref(ia));
+        let mut holdings = Self::default();
+        for lease in known.iter().filter(|k| k.state == LeaseState::Active && cx.is_own_pool(k.pool)) {
+            let is_kept = leases.offers(lease.pool, lease.prefix);
+            if is_kept { &mut holdings.kept } else { &mut holdings.ending }.push(lease.prefix);
+        }
+        if ia.kind == IaKind::Pd
+            && !holdings.kept.is_empty()
+            && let Some(length) = asked_length(cx, leases, ia)
+        {
+            if holdings.kept.iter().any(|prefix| prefix.len_bits() == length) {
+                holdings.kept.retain(|prefix| prefix.len_bits() == length);
+            } else {
+                holdings.length = Some(length);
+            }
+        }
+        holdings
+    }
+
+    /// Lists a new lease, and of those that run out what the client named.
+    pub(super) fn replaced(
+        &self,
+        given: Given,
+        ia: &Ia<'_>,
+        answer: &mut IaAnswer,
+        rest_of: impl Fn(Prefix) -> Option<Line>,
+    ) {
+        answer.lines.push(extended(given));
+        let named = all_named(ia);
+        answer.lines.extend(self.ending.iter().filter(|p| named.contains(p)).filter_map(|p| rest_of(*p)));
+    }
+
+    /// Nothing new can be given: what runs out serves as long as it lasts, unless there will be something presently.
+    pub(super) fn refused(
+        &self,
+        refusal: NoLease,
+        answer: &mut IaAnswer,
+        rest_of: impl Fn(Prefix) -> Option<Line>,
+    ) {
+        if refusal != NoLease::NotNow {
+            answer.lines.extend(self.ending.iter().filter_map(|prefix| rest_of(*prefix)));
+        }
+        if answer.lines.is_empty() {
+            refuse(answer, refusal);
+        }
+    }
+}
+
+/// The length that a client asks for: by itself, or by a prefix of this server's that it names, as it was advertised.
+fn asked_length(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>) -> Option<u8> {
+    let is_ours = |prefix: &Prefix| leases.pool_of(*prefix).is_some_and(|pool| cx.pools.contains(pool.id));
+    let named = || all_named(ia).into_iter().find(is_ours).map(Prefix::len_bits);
+    length_hint(ia).or_else(named)
 }
 
 /// Gives leases to an IA and records them: those it holds are extended (SV-314), else it gets a new one (SV-315).
 pub(super) fn assign(cx: &Context<'_, '_>, leases: &mut Leases, ia: &Ia<'_>) -> IaAnswer {
     let mut answer = IaAnswer::to(ia);
     let ia_ref = cx.ia_ref(ia);
-    let known = known_leases(leases, ia_ref);
-    for prefix in held(cx, &known) {
-        extend_held(cx, leases, ia_ref, prefix, &mut answer);
+    let holdings = Holdings::of(cx, leases, ia);
+    let extra = cx.extra();
+    if let Some(length) = holdings.length {
+        let wishes = Wishes::exactly(length, cx, leases, ia);
+        let wanted = wishes.wanted(cx, extra.as_ref(), holdings.kept.len());
+        if let Ok(given) = leases.create(cx.now, ia_ref, &wanted) {
+            answer.lines.push(extended(given));
+            return answer;
+        }
+    }
+    for prefix in &holdings.kept {
+        extend_held(cx, leases, ia_ref, *prefix, &mut answer);
     }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
-        match leases.create(cx.now, ia_ref, &wishes.pools, wishes.hint, cx.extra()) {
-            Ok(given) => answer.lines.push(extended(given)),
-            Err(refusal) => refuse(&mut answer, refusal),
+        let wanted = wishes.wanted(cx, extra.as_ref(), holdings.ending.len());
+        let given = leases.create(cx.now, ia_ref, &wanted);
+        let rest_of = |prefix| rest_of(cx, leases, ia_ref, prefix);
+        match given {
+            Ok(given) => holdings.replaced(given, ia, &mut answer, rest_of),
+            Err(refusal) => holdings.refused(refusal, &mut answer, rest_of),
+        }
+    }
+    answer
+}
+
+/// Offers what [`assign`] would give, and records nothing; `offer` looks for a new lease.
+pub(super) fn offer(
+    cx: &Context<'_, '_>,
+    leases: &Leases,
+    ia: &Ia<'_>,
+    offer: impl Fn(&Wanted<'_>) -> Result<Given, NoLease>,
+) -> IaAnswer {
+    let mut answer = IaAnswer::to(ia);
+    let ia_ref = cx.ia_ref(ia);
+    let holdings = Holdings::of(cx, leases, ia);
+    let extra = cx.extra_if_bounded();
+    if let Some(length) = holdings.length {
+        let wishes = Wishes::exactly(length, cx, leases, ia);
+        if let Ok(given) = offer(&wishes.wanted(cx, extra.as_ref(), holdings.kept.len())) {
+            answer.lines.push(extended(given));
+            return answer;
+        }
+    }
+    let rest_of = |prefix| rest_of(cx, leases, ia_ref, prefix);
+    for prefix in &holdings.kept {
+        let extension = leases.offer_extension(cx.now, ia_ref, *prefix, cx.lifetimes).map(extended);
+        answer.lines.extend(extension.or_else(|| rest_of(*prefix)));
+    }
+    if answer.lines.is_empty() {
+        let wishes = Wishes::of(cx, leases, ia);
+        match offer(&wishes.wanted(cx, extra.as_ref(), holdings.ending.len())) {
+            Ok(given) => holdings.replaced(given, ia, &mut answer, rest_of),
+            Err(refusal) => holdings.refused(refusal, &mut answer, rest_of),
         }
     }
     answer

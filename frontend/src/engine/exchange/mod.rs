@@ -16,6 +16,7 @@ mod context;
 mod decline;
 mod desk;
 mod ending;
+mod exclude;
 mod giving;
 mod heard;
 mod held;

@@ -158,7 +158,8 @@ impl Plan {
             if ia.fate == Fate::NotNow {
                 ia.fate = Fate::Told;
                 // The client has leases from this answer and asks again for the rest in its Renew (RFC 9915 §18.2.10.1).
-                ia.status = Some(Status::none_available(ia.kind));
+                // An IA whose old leases run out says so by their lifetimes.
+                ia.status = ia.lines.is_empty().then(|| Status::none_available(ia.kind));
             }
         }
         Ok(())

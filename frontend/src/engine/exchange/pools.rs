@@ -10,7 +10,7 @@ use super::classes::{Classes, is_of_one};
 use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
-use leasehold_proto::pool::Pool;
+use leasehold_proto::pool::{Exclude, Geometry, Pool};
 use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix, RelationshipId};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub(in crate::engine) struct LinkPools {
     addresses: Vec<PoolId>,
     /// With their delegated lengths in bits.
     prefixes: Vec<(u8, PoolId)>,
+    /// What is excluded from the prefixes of which of these pools (PD-08).
+    excludes: Vec<(Geometry, Exclude)>,
     /// Some are for certain classes only.
     is_for_classes: bool,
 }
@@ -206,6 +208,7 @@ impl LinkPools {
             IaKind::Na => self.addresses.push(pool.id),
             IaKind::Pd => self.prefixes.push((pool.geometry.length_bits(), pool.id)),
         }
+        self.excludes.extend(pool.exclude.map(|exclude| (pool.geometry, exclude)));
     }
 
     /// Those that clients of these classes may have new leases of; nothing if that is all of them.
@@ -218,6 +221,7 @@ impl LinkPools {
         Some(Self {
             addresses: self.addresses.iter().copied().filter(is_open).collect(),
             prefixes: self.prefixes.iter().copied().filter(|(_, id)| is_open(id)).collect(),
+            excludes: self.excludes.clone(),
             is_for_classes: true,
         })
     }
@@ -225,6 +229,17 @@ impl LinkPools {
     /// Whether a pool is one of these.
     pub(in crate::engine) fn contains(&self, pool: PoolId) -> bool {
         self.addresses.contains(&pool) || self.prefixes.iter().any(|(_, id)| *id == pool)
+    }
+
+    /// The part of a delegated prefix that stays with the delegating side (PD-08).
+    pub(in crate::engine) fn excluded(&self, delegated: Prefix) -> Option<Prefix> {
+        let fits = |(geometry, _): &&(Geometry, Exclude)| geometry.slot_of(delegated).is_some();
+        self.excludes.iter().find(fits)?.1.of(delegated)
+    }
+
+    /// The pools of prefixes of exactly this length.
+    pub(in crate::engine) fn of_length(&self, length: u8) -> SmallVec<[PoolId; 4]> {
+        self.prefixes.iter().filter(|(of, _)| *of == length).map(|(_, id)| *id).collect()
     }
 
     /// The pools for an IA in the order in which they are to be tried: `first` before all others; for prefixes with a
@@ -262,6 +277,7 @@ mod tests {
         LinkPools {
             addresses: vec![PoolId(1), PoolId(2)],
             prefixes: vec![(64, PoolId(3)), (56, PoolId(4)), (48, PoolId(5))],
+            excludes: vec![],
             is_for_classes: false,
         }
     }

@@ -4,15 +4,18 @@
 //! withdrawn with lifetimes 0 when it certainly is not the client's (SV-332), and left alone when only somebody else
 //! could know, because a lease may have been promised and never committed (R7, SV-344): the store is asked to adopt it,
 //! and the message waits for that. Leases of the binding that
-//! the client does not use are released (R9). Source: RFC 9915 §18.3.4.
+//! the client does not use are released (R9). A lease of a pool that is configured no more runs out beside its successor
+//! (PD-14). A length that is asked for beside a prefix is passed over: the prefix is kept and extended, since changing it
+//! would renumber a site that works (PD-06, RFC 8168 §3.5). Source: RFC 9915 §18.3.4.
 
 use super::context::{Context, all_named, word};
 use super::giving::{Wishes, extend_held, extended, held, known_leases, leave_alone, refuse};
-use super::plan::{Fate, IaAnswer, Plan, Status};
+use super::plan::{Fate, IaAnswer, Line, Plan, Status};
 use crate::codec::{Discard, Ia};
-use crate::engine::leases::{IaRef, Known, Leases, Owner};
+use crate::engine::leases::{IaRef, Known, Leases, NoLease, Owner};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::sabotage::{Mechanism, is_off};
+use leasehold_proto::time::Lifetime;
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 
@@ -106,6 +109,12 @@ pub(super) fn extend_ia(
             make_binding(cx, leases, ia, &unclaimed, when_unknown, &mut answer);
         }
     }
+    if let Some(old) = ending(leases, &answer) {
+        replace(cx, leases, ia, &known, old, &mut answer);
+        if answer.fate == Fate::NotNow {
+            return answer;
+        }
+    }
     for prefix in unclaimed {
         // Without a binding here, that an address is not found is no reason to withdraw it (SV-344).
         if answer.fate == Fate::Told
@@ -119,6 +128,44 @@ pub(super) fn extend_ia(
         answer.fate = Fate::Told;
     }
     answer
+}
+
+/// PD-14: a lease that is listed and runs out, where none of the answer is extended.
+fn ending(leases: &Leases, answer: &IaAnswer) -> Option<Prefix> {
+    let is_ending = |line: &&Line| line.valid > Lifetime::ZERO && leases.runs_out(line.prefix);
+    if answer.has_extended() { None } else { answer.lines.iter().find(is_ending).map(|line| line.prefix) }
+}
+
+/// PD-14: the client of a lease that runs out is given another in the same IA, or is told again of the one that it was
+/// given before. While none can be had, though there may be one presently, it is left to ask again: were it told what is
+/// left, it would not ask before that is over.
+fn replace(
+    cx: &Context<'_, '_>,
+    leases: &mut Leases,
+    ia: &Ia<'_>,
+    known: &[Known],
+    old: Prefix,
+    answer: &mut IaAnswer,
+) {
+    let mut ends = 0;
+    for prefix in held(cx, known) {
+        if leases.runs_out(prefix) {
+            ends += 1;
+        } else if !answer.lines.iter().any(|line| line.prefix == prefix) {
+            extend_held(cx, leases, cx.ia_ref(ia), prefix, answer);
+        }
+    }
+    if answer.has_extended() {
+        return;
+    }
+    let wishes = Wishes::instead_of(cx, ia, old);
+    let extra = cx.extra();
+    match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), ends)) {
+        Ok(given) => answer.lines.push(extended(given)),
+        Err(NoLease::NotNow) => answer.fate = Fate::NotNow,
+        // The old one serves as long as it lasts.
+        Err(NoLease::Dry | NoLease::NoPool | NoLease::TooMany) => {}
+    }
 }
 
 /// Judges one listed lease.
@@ -195,7 +242,7 @@ fn adopt(cx: &Context<'_, '_>, leases: &mut Leases, ia: IaRef<'_>, adoptable: &[
             break;
         }
         cx.adoptions_left.set(left - 1);
-        is_pending |= leases.adopt(cx.now, ia, *prefix, cx.extra());
+        is_pending |= leases.adopt(cx.now, ia, *prefix, cx.lifetimes, cx.extra());
     }
     is_pending
 }
@@ -238,7 +285,8 @@ fn make_binding(
     match when_unknown {
         WhenUnknown::Create => {
             let wishes = Wishes::among(cx, leases, ia, unclaimed);
-            match leases.create(cx.now, cx.ia_ref(ia), &wishes.pools, wishes.hint, cx.extra()) {
+            let extra = cx.extra();
+            match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), 0)) {
                 Ok(given) => answer.lines.push(extended(given)),
                 Err(refusal) => refuse(answer, refusal),
             }

@@ -6,6 +6,7 @@
 //! Source: RFC 9915 §18.3.9 to §18.3.11.
 
 use super::context::Context;
+use super::exclude;
 use super::options::{OptionSet, chosen};
 use super::plan::{Body, IaAnswer, Plan, Status};
 use super::{legacy, register, relay_supplied};
@@ -14,6 +15,7 @@ use crate::codec::{
     EncodeError, IaKind, LeaseTimes, MessageKind, RelayChain, Timers, Writer, encode_relay_reply,
 };
 use crate::engine::{Packet, ReplyTo};
+use leasehold_proto::time::Lifetime;
 use smallvec::SmallVec;
 
 /// Octets of the IPv6 and UDP headers.
@@ -86,13 +88,18 @@ fn write_message(
     }
     let timers = plan.timers();
     for ia in &plan.ias {
-        write_ia(ia, timers, out)?;
+        write_ia(ia, timers, cx, out)?;
     }
     legacy::write(cx, out)?;
     write_options(cx, options, out, left_out)
 }
 
-fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn write_ia(
+    ia: &IaAnswer,
+    timers: Timers,
+    cx: &Context<'_, '_>,
+    out: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
     // An IA with a status alone leaves the timing to the client (SV-215).
     let timers = if ia.lines.is_empty() { Timers::default() } else { timers };
     out.begin_ia(ia.kind, ia.iaid, timers)?;
@@ -100,7 +107,13 @@ fn write_ia(ia: &IaAnswer, timers: Timers, out: &mut Writer<'_>) -> Result<(), E
         let times = LeaseTimes { preferred_secs: line.preferred.to_wire(), valid_secs: line.valid.to_wire() };
         match ia.kind {
             IaKind::Na => out.ia_address(line.prefix.bits(), times)?,
-            IaKind::Pd => out.ia_prefix(line.prefix.bits(), line.prefix.len_bits(), times)?,
+            IaKind::Pd => {
+                out.begin_ia_prefix(line.prefix.bits(), line.prefix.len_bits(), times)?;
+                if line.valid > Lifetime::ZERO {
+                    exclude::write(cx, line.prefix, out)?;
+                }
+                out.end_option()?;
+            }
         }
     }
     if let Some(Status { code, text }) = ia.status {

@@ -1,15 +1,15 @@
 //! Solicit: an Advertise of what a Request would get, or at once the leases by Rapid Commit.
 //!
-//! Owns the choice between the two and the offers. An Advertise records nothing (SV-303, SEC-03); its lifetimes obey
+//! Owns the choice between the two, and that no two IAs are offered the same. An Advertise records nothing (SV-303, SEC-03); its lifetimes obey
 //! R3 like those of a Reply (FO-411). It never says NotOnLink (SV-304): a hint that does not fit is passed over.
 //! Source: RFC 9915 §18.3.1, §18.3.9.
 
 use super::context::Context;
-use super::giving::{Wishes, extended, held, known_leases, left, refuse};
-use super::plan::{IaAnswer, Plan};
+use super::giving::offer;
+use super::plan::Plan;
 use super::request;
-use crate::codec::{Discard, Ia};
-use crate::engine::leases::{Given, IaRef, Leases, NoLease};
+use crate::codec::Discard;
+use crate::engine::leases::{Given, IaRef, Leases, NoLease, Wanted};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 
@@ -25,29 +25,11 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
     }
     let mut plan = Plan::advertise();
     for ia in &cx.message.ias {
-        let answer = offer(cx, leases, ia, &plan);
+        let answer = offer(cx, leases, ia, |wanted| offer_new(cx, leases, cx.ia_ref(ia), wanted, &plan));
         plan.ias.push(answer);
     }
     plan.settle()?;
     Ok(plan)
-}
-
-/// Offers what the IA holds, else one new lease.
-fn offer(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, so_far: &Plan) -> IaAnswer {
-    let mut answer = IaAnswer::to(ia);
-    let ia_ref = cx.ia_ref(ia);
-    for prefix in held(cx, &known_leases(leases, ia_ref)) {
-        let extension = leases.offer_extension(cx.now, ia_ref, prefix).map(extended);
-        answer.lines.extend(extension.or_else(|| leases.remaining(cx.now, ia_ref, prefix).map(left)));
-    }
-    if answer.lines.is_empty() {
-        let wishes = Wishes::of(cx, leases, ia);
-        match offer_new(cx, leases, ia_ref, &wishes, so_far) {
-            Ok(given) => answer.lines.push(extended(given)),
-            Err(refusal) => refuse(&mut answer, refusal),
-        }
-    }
-    answer
 }
 
 /// Offers a lease that no other IA of this message is offered (SV-212). Since offers are not recorded, two IAs can
@@ -56,18 +38,18 @@ fn offer_new(
     cx: &Context<'_, '_>,
     leases: &Leases,
     ia: IaRef<'_>,
-    wishes: &Wishes,
+    wanted: &Wanted<'_>,
     so_far: &Plan,
 ) -> Result<Given, NoLease> {
     let offered: SmallVec<[Prefix; 8]> =
         so_far.ias.iter().flat_map(|ia| &ia.lines).map(|line| line.prefix).collect();
-    let first = leases.offer(cx.now, ia, &wishes.pools, wishes.hint)?;
+    let first = leases.offer(cx.now, ia, wanted)?;
     if !offered.contains(&first.prefix) {
         return Ok(first);
     }
     for distance in 1..=NEIGHBOURS_TRIED {
         for neighbour in neighbours(first.prefix, distance) {
-            let given = leases.offer(cx.now, ia, &wishes.pools, Some(neighbour))?;
+            let given = leases.offer(cx.now, ia, &Wanted { hint: Some(neighbour), ..*wanted })?;
             if !offered.contains(&given.prefix) {
                 return Ok(given);
             }

@@ -34,7 +34,7 @@ impl Leases {
     #[must_use]
     pub fn acceptor_at(&self, at: u32) -> Option<Acceptor<'_>> {
         let record: &Record = self.records.get(at)?;
-        let extra = record.extra.as_deref().filter(|extra| extra.reconfigure)?;
+        let extra = record.extra().map(AsRef::as_ref).filter(|extra| extra.reconfigure)?;
         if record.state() != LeaseState::Active {
             return None;
         }
@@ -56,7 +56,7 @@ impl Leases {
     /// The rare fields of a lease, if it has any.
     #[must_use]
     pub fn extra_of(&self, prefix: Prefix) -> Option<&LeaseExtra> {
-        self.records.of(prefix)?.extra.as_deref()
+        self.records.of(prefix)?.extra().map(AsRef::as_ref)
     }
 
     /// Whether this process is the one to ask clients: it knows them all, and no newer session of its name asks them.

@@ -8,6 +8,7 @@
 
 use super::{IaRef, Leases, News, Owner};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, LeaseUpdate, UpdateKind};
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{BindingKey, LogIndex, Prefix};
@@ -93,6 +94,7 @@ impl Leases {
         now: LocalTime,
         ia: IaRef<'_>,
         prefix: Prefix,
+        lifetimes: LifetimeWish,
         extra: Option<Arc<LeaseExtra>>,
     ) -> bool {
         if let Some(claimant) = self.adoptions.outstanding.get(&prefix) {
@@ -101,7 +103,7 @@ impl Leases {
         if !self.adoptions.has_room(now) || is_off(Mechanism::Adoption) {
             return false;
         }
-        let Some(update) = self.adoption(now, ia, prefix, extra) else { return false };
+        let Some(update) = self.adoption(now, ia, prefix, lifetimes, extra) else { return false };
         self.adoptions.ask(update);
         true
     }
@@ -111,6 +113,7 @@ impl Leases {
         now: LocalTime,
         ia: IaRef<'_>,
         prefix: Prefix,
+        lifetimes: LifetimeWish,
         extra: Option<Arc<LeaseExtra>>,
     ) -> Option<LeaseUpdate> {
         if !self.may_ask() || !self.load.loaded || !self.session.is_welcomed() {
@@ -123,10 +126,10 @@ impl Leases {
         if !may_ask || !self.is_autonomous(now, pool.id) {
             return None;
         }
-        if self.has_too_many(ia) {
+        if self.has_too_many(ia, extra.as_ref(), 0) {
             return None;
         }
-        let promise = self.bounded(now, pool, ClusterTime::ZERO)?;
+        let promise = self.bounded(now, pool, ClusterTime::ZERO, lifetimes)?;
         Some(LeaseUpdate {
             kind: UpdateKind::Adopt,
             prefix,
@@ -191,7 +194,7 @@ impl Leases {
         if known.is_some_and(|at| self.records.binding_of(at) != Some(&update.binding)) {
             return;
         }
-        let was_free = self.records.is_free(update.prefix);
+        let before = self.records.vacancy(update.prefix);
         let is_new = known.is_none();
         let at = known.unwrap_or_else(|| {
             self.records.insert(update.prefix, update.pool, &update.binding, LeaseState::Active)
@@ -206,7 +209,6 @@ impl Leases {
         if is_new {
             record.preferred = update.preferred;
             record.contact = update.client_last_contact;
-            record.extra.clone_from(&update.extra);
             record.born = LogIndex(0);
         }
         record.version = index;
@@ -215,6 +217,9 @@ impl Leases {
         record.valid_until = record.valid_until.max(update.valid_until);
         record.acked_until = record.acked_until.max(update.ack_until);
         record.load_mark = mark;
-        self.note_place(update.prefix, was_free);
+        if is_new {
+            self.records.set_extra(at, update.extra.clone());
+        }
+        self.note_place(update.prefix, before);
     }
 }

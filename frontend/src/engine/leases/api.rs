@@ -1,6 +1,7 @@
 //! The words in which the rest of the engine talks with [`Leases`](super::Leases).
 
-use leasehold_proto::lease::LeaseState;
+use leasehold_proto::lease::{LeaseExtra, LeaseState};
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::reconfigure::{ReconfigureOrder, ReconfigureSecret};
 use leasehold_proto::session::Refused;
 use leasehold_proto::time::{ClusterTime, Lifetime};
@@ -39,6 +40,43 @@ pub struct Known {
     pub acked_until: ClusterTime,
 }
 
+/// What is wanted for an IA that gets a new lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The pools that it may come from, in the order in which to try them.
+    pub pools: &'a [PoolId],
+    /// The client asked for a length: a pool of the next length is tried only when all before it have nothing, not even
+    /// what the IA had there (PD-04).
+    pub by_length: bool,
+    /// What the client would like to have.
+    pub hint: Option<Prefix>,
+    /// The lifetimes of its class.
+    pub lifetimes: LifetimeWish,
+    /// How it was reached, and other rare fields: kept with the lease, and judged by the bounds of the link (SEC-02).
+    pub extra: Option<&'a Arc<LeaseExtra>>,
+    /// The link-address of the relay that prefixes are delegated through: those of one relay are given from the same
+    /// ranges as far as possible, so that its routes aggregate.
+    pub relay: Option<u128>,
+    /// So many leases of the client give way to this one, and do not count against bounds (PD-14).
+    pub replaces: u32,
+}
+
+impl<'a> Wanted<'a> {
+    /// Any lease of these pools.
+    #[must_use]
+    pub fn of(pools: &'a [PoolId]) -> Self {
+        Self {
+            pools,
+            by_length: false,
+            hint: None,
+            lifetimes: LifetimeWish::default(),
+            extra: None,
+            relay: None,
+            replaces: 0,
+        }
+    }
+}
+
 /// What a client may be told. Recorded and dirty, unless it is an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Given {
@@ -62,8 +100,8 @@ pub enum NoLease {
     /// None of the pools asked for is of that kind, on that link, and of one of this frontend's relationships.
     #[error("no pool of that kind on that link is this frontend's")]
     NoPool,
-    /// The client holds as many leases on the link as it may (SEC-02).
-    #[error("the client holds as many leases as it may")]
+    /// The client, or its port, holds as many leases on the link as it may (SEC-02).
+    #[error("the client, or the port that it sits behind, holds as many leases as it may")]
     TooMany,
 }
 

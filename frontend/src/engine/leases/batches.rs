@@ -121,7 +121,7 @@ impl Leases {
             ack_until: entry.ack_until,
             client_last_contact: record.contact,
             base_version: entry.base_version,
-            extra: record.extra.clone().filter(|_| entry.with_extra),
+            extra: record.extra().cloned().filter(|_| entry.with_extra),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Reading the store's messages, in the order in which they come.
 
+use super::ports::PortKinds;
 use super::{Leases, News};
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, RangeRecord, StoreEvent, StreamEntry};
@@ -91,6 +92,7 @@ impl Leases {
             self.autonomy.expire();
         }
         self.names.set(Arc::clone(network), &self.frontend);
+        self.records.count_ports(PortKinds::of(self.names.all_limits()));
         self.ranges.configure(self.names.pools(), self.session.epoch, self.load.loaded);
         news.push(News::Network);
     }

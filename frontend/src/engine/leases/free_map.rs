@@ -81,7 +81,7 @@ impl FreeMap {
         }
         let mut larger = Self::new(len.next_power_of_two(), false);
         let mut at = 0;
-        while let Some(slot) = self.at_or_after(at) {
+        while let Some(slot) = self.first_from(at) {
             larger.set(slot, true);
             at = slot + 1;
         }
@@ -90,10 +90,11 @@ impl FreeMap {
 
     /// The first free slot at or after `start`, going on at 0 past the end.
     pub(super) fn next_from(&self, start: usize) -> Option<usize> {
-        self.at_or_after(start).or_else(|| self.at_or_after(0))
+        self.first_from(start).or_else(|| self.first_from(0))
     }
 
-    fn at_or_after(&self, start: usize) -> Option<usize> {
+    /// The first free slot at or after `start`.
+    pub(super) fn first_from(&self, start: usize) -> Option<usize> {
         let mut at = start;
         for (height, level) in self.levels.iter().enumerate() {
             let word = at / 64;

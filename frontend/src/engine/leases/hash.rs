@@ -42,10 +42,27 @@ impl HashKey {
         h.finish()
     }
 
-    /// Where to begin looking for a lease (SV-214): the same for the same IA, not to be guessed from outside.
+    /// For the counts at ports, of one kind and link; what names the port is to be written into it.
+    pub(super) fn port(&self, kind: u8, link: LinkId) -> SipHasher13 {
+        let mut h = SipHasher13::new_with_key(&self.0);
+        h.write(&[kind]);
+        h.write(&link.0.to_be_bytes());
+        h
+    }
+
+    /// Which ranges come first for prefixes that are delegated through a relay.
+    pub(super) fn relay(&self, relay: u128) -> u64 {
+        let mut h = SipHasher24::new_with_key(&self.0);
+        h.write(&relay.to_be_bytes());
+        h.finish()
+    }
+
+    /// Where to begin looking for a lease (SV-214): the same for the same IA, not to be guessed from outside. All
+    /// prefixes of one client begin at one place, and so come to lie side by side.
     pub(super) fn place(&self, duid: &[u8], kind: IaKind, iaid: Iaid) -> u64 {
         let mut h = SipHasher24::new_with_key(&self.0);
-        h.write(&iaid.0.to_be_bytes());
+        let iaid = if kind == IaKind::Pd { 0 } else { iaid.0 };
+        h.write(&iaid.to_be_bytes());
         h.write(&[kind_octet(kind)]);
         h.write(duid);
         h.finish()

@@ -78,19 +78,23 @@ impl Leases {
     }
 
     /// One piece of the work that is left over from messages: dropping what the load did not confirm, letting go of
-    /// the knowledge of an old session, going through ranges with former owners. True when there is more.
+    /// the knowledge of an old session, counting leases at their ports, going through ranges with former owners. True when there is more.
     pub(super) fn work(&mut self) -> bool {
         self.sweep();
         if self.graveyard.last_mut().is_some_and(|old| old.crumble(SWEEP_BUDGET as usize)) {
             self.graveyard.pop();
         }
+        self.records.count_more_ports(SWEEP_BUDGET);
         let records = &self.records;
-        self.ranges.scan(&|prefix| records.is_free(prefix));
+        self.ranges.scan(&|prefix| records.vacancy(prefix));
         self.has_work()
     }
 
     pub(super) fn has_work(&self) -> bool {
-        self.load.is_sweeping() || !self.graveyard.is_empty() || self.ranges.is_scanning()
+        self.load.is_sweeping()
+            || !self.graveyard.is_empty()
+            || self.ranges.is_scanning()
+            || self.records.is_counting_ports()
     }
 
     fn sweep(&mut self) {

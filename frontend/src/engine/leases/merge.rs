@@ -5,13 +5,14 @@
 //! by the store's word is that client's (R8). A record of a lower version than the one known changes nothing.
 
 use super::Leases;
+use super::owned::Vacancy;
 use leasehold_proto::lease::{Lease, LeaseState, UpdateKind};
 use leasehold_proto::time::ClusterTime;
 use leasehold_proto::words::Prefix;
 
 impl Leases {
     pub(super) fn take_lease(&mut self, lease: &Lease) {
-        let was_free = self.records.is_free(lease.prefix);
+        let before = self.records.vacancy(lease.prefix);
         match self.records.find(lease.prefix) {
             Some(at) => self.merge(at, lease),
             None => {
@@ -19,7 +20,7 @@ impl Leases {
                 self.copy(at, lease);
             }
         }
-        self.note_place(lease.prefix, was_free);
+        self.note_place(lease.prefix, before);
     }
 
     fn merge(&mut self, at: u32, lease: &Lease) {
@@ -69,13 +70,16 @@ impl Leases {
         record.acked_until = lease.acked_until;
         match lease.state {
             // Another holding: what was acknowledged and promised then is no part of this one.
-            LeaseState::Free => record.acked_until = ClusterTime::ZERO,
+            LeaseState::Free => {
+                record.acked_until = ClusterTime::ZERO;
+                record.since = lease.state_since;
+            }
             state => {
                 record.born = lease.born;
                 record.valid_until = record.valid_until.max(lease.valid_until);
                 record.contact = record.contact.max(lease.client_last_contact);
                 if !extra_waits {
-                    record.extra.clone_from(&lease.extra);
+                    self.records.set_extra(at, lease.extra.clone());
                 }
                 if matches!(state, LeaseState::Abandoned | LeaseState::Reset) {
                     self.records.set_state(at, state);
@@ -95,8 +99,11 @@ impl Leases {
         record.version = lease.version;
         record.born = lease.born;
         record.store_state = lease.state;
-        record.extra.clone_from(&lease.extra);
+        record.since = lease.state_since;
         record.load_mark = self.load.mark;
+        if record.extra() != lease.extra.as_ref() {
+            self.records.set_extra(at, lease.extra.clone());
+        }
     }
 
     /// Whether a promise of this session is dirty or in flight.
@@ -131,19 +138,19 @@ impl Leases {
 
     pub(super) fn drop_record(&mut self, at: u32) {
         let Some(prefix) = self.records.get(at).map(super::records::Record::prefix) else { return };
-        let was_free = self.records.is_free(prefix);
+        let before = self.records.vacancy(prefix);
         self.withdraw(at);
         self.records.remove(at);
-        self.note_place(prefix, was_free);
+        self.note_place(prefix, before);
     }
 
-    /// Tells the range of a prefix when it became free or taken.
-    pub(super) fn note_place(&mut self, prefix: Prefix, was_free: bool) {
-        let is_free = self.records.is_free(prefix);
-        if is_free != was_free
+    /// Tells the range of a prefix when it stands otherwise than before.
+    pub(super) fn note_place(&mut self, prefix: Prefix, before: Vacancy) {
+        let vacancy = self.records.vacancy(prefix);
+        if vacancy != before
             && let Some(pool) = self.names.pool_of(prefix)
         {
-            self.ranges.set(pool.id, prefix, is_free);
+            self.ranges.set(pool.id, prefix, before, vacancy);
         }
     }
 }

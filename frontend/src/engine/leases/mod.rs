@@ -5,7 +5,7 @@
 //! nothing of DHCPv6 messages, links' interfaces or who answers: [`super::exchange`] asks it. The rules, one place
 //! each:
 //!
-//! - R1: `ranges::PoolRanges::may_create`, a new lease only from a range granted to the current session;
+//! - R1: `pool_ranges::PoolRanges::may_create`, a new lease only from a range granted to the current session;
 //! - R2 (this side): `records::Records::is_free`, an address once leased goes to another client only when read as
 //!   free, and `dirty::DirtyQueue::acknowledgeable`, an acknowledgement never overtakes an update;
 //! - R3: `leasehold_proto::lifetimes::promise`, called from `promise` alone;
@@ -28,6 +28,8 @@ mod dirty;
 mod events;
 mod free_map;
 mod hash;
+mod held;
+mod kept;
 mod load;
 mod lookup;
 mod merge;
@@ -35,6 +37,9 @@ mod names;
 mod outcome;
 mod owned;
 mod partners;
+mod place;
+mod pool_ranges;
+mod ports;
 mod promise;
 mod query;
 mod ranges;
@@ -42,6 +47,7 @@ mod records;
 mod registered;
 mod reserved;
 mod returns;
+mod rooms;
 mod session;
 mod slab;
 mod status;
@@ -51,7 +57,7 @@ mod survey;
 mod tests;
 
 pub use acceptors::Acceptor;
-pub use api::{Given, IaRef, Known, News, NoLease, NoRegistration, Owner};
+pub use api::{Given, IaRef, Known, News, NoLease, NoRegistration, Owner, Wanted};
 pub use commit::Rest;
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};

@@ -2,9 +2,9 @@
 //! address.
 
 use leasehold_proto::lifetimes::Timing;
-use leasehold_proto::network::Network;
+use leasehold_proto::network::{Limits, Network};
 use leasehold_proto::pool::Pool;
-use leasehold_proto::words::{FrontendId, PoolId, Prefix};
+use leasehold_proto::words::{FrontendId, LinkId, PoolId, Prefix};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +21,20 @@ pub(super) struct Names {
     by_id: BTreeMap<PoolId, usize>,
     /// The same by first address. Pools do not overlap.
     by_address: Vec<(u128, usize)>,
+    /// SEC-02, by link.
+    limits: BTreeMap<LinkId, Limits>,
     extend_every: Duration,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { network: None, by_id: BTreeMap::new(), by_address: Vec::new(), extend_every: EXTEND_AT_MOST }
+        Self {
+            network: None,
+            by_id: BTreeMap::new(),
+            by_address: Vec::new(),
+            limits: BTreeMap::new(),
+            extend_every: EXTEND_AT_MOST,
+        }
     }
 }
 
@@ -43,6 +51,7 @@ impl Names {
             }
         }
         self.by_address.sort_unstable();
+        self.limits = network.links.iter().map(|link| (link.id, link.limits)).collect();
         self.extend_every = (shortest / EXTEND_SHARE).min(EXTEND_AT_MOST);
         self.network = Some(network);
     }
@@ -76,6 +85,16 @@ impl Names {
         let (_, place) = self.by_address.get(after.checked_sub(1)?)?;
         let pool = self.network.as_ref()?.pools.get(*place)?;
         pool.geometry.slot_of(prefix).map(|_| pool)
+    }
+
+    /// SEC-02: the bounds of a link.
+    pub(super) fn limits(&self, link: LinkId) -> Limits {
+        self.limits.get(&link).copied().unwrap_or_default()
+    }
+
+    /// The bounds of all links.
+    pub(super) fn all_limits(&self) -> impl Iterator<Item = &Limits> {
+        self.limits.values()
     }
 
     /// All of this frontend's pools, by id.

@@ -96,13 +96,13 @@ impl Leases {
         if update.kind == UpdateKind::Promise {
             record.promises_in_flight = record.promises_in_flight.saturating_sub(1);
         }
-        let was_free = self.records.is_free(update.prefix);
+        let before = self.records.vacancy(update.prefix);
         match fate {
             Fate::Taken(index) => self.taken(at, update, index),
             Fate::Refused(reason) => self.refused(at, update.kind, reason),
             Fate::Untold => {}
         }
-        self.note_place(update.prefix, was_free);
+        self.note_place(update.prefix, before);
     }
 
     fn taken(&mut self, at: u32, update: &LeaseUpdate, index: LogIndex) {

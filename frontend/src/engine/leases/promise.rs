@@ -2,11 +2,13 @@
 //! before the caller can say anything to the client.
 
 use super::dirty::Dirty;
-use super::query::{FREE_MAX, HELD_MAX};
+use super::owned::Vacancy;
+use super::place::Place;
+use super::query::HELD_MAX;
 use super::records::Record;
-use super::{Given, IaRef, Leases, NoLease};
+use super::{Given, IaRef, Leases, NoLease, Wanted};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, UpdateKind};
-use leasehold_proto::lifetimes::{Desired, Promise, promise};
+use leasehold_proto::lifetimes::{Desired, LifetimeWish, Promise, promise};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, Lifetime, LocalTime};
@@ -14,56 +16,38 @@ use leasehold_proto::words::{BindingKey, Duid, LogIndex, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// So many times its bound a client may have leases that have ended and are not free yet: freeing can be held back for
-/// long by others' faults, but a client that asks and releases all the time must not use up a pool meanwhile.
-const ENDED_TIMES: usize = 8;
-
-/// A place for a new lease, and what may be promised of it.
-struct Place {
-    pool: PoolId,
-    prefix: Prefix,
-    promise: Promise,
-}
+/// Kept slots looked at before a batch of packets: more than packets can use up in it.
+const KEPT_PER_BATCH: u32 = 512;
 
 impl Leases {
     /// What [`Leases::create`] would give; records nothing (SV-303). Its lifetimes obey R3 as well (FO-411). A hint
-    /// that is an Active lease of the IA in one of `pools` is offered as [`Leases::extend`] would give it.
+    /// that is an Active lease of the IA in one of the pools is offered as [`Leases::extend`] would give it.
     ///
     /// # Errors
     /// As [`Leases::create`].
-    pub fn offer(
-        &self,
-        now: LocalTime,
-        ia: IaRef<'_>,
-        pools: &[PoolId],
-        hint: Option<Prefix>,
-    ) -> Result<Given, NoLease> {
-        let held = hint.and_then(|prefix| Some((prefix, self.extension(now, ia, prefix)?)));
+    pub fn offer(&self, now: LocalTime, ia: IaRef<'_>, wanted: &Wanted<'_>) -> Result<Given, NoLease> {
+        let extension = |prefix| self.extension(now, ia, prefix, wanted.lifetimes);
+        let held = wanted.hint.and_then(|prefix| Some((prefix, extension(prefix)?)));
         if let Some((prefix, (_, pool, promise))) = held
-            && pools.contains(&pool)
+            && wanted.pools.contains(&pool)
         {
             return Ok(given(prefix, &promise));
         }
-        self.place(now, ia, pools, hint).map(|place| given(place.prefix, &place.promise))
+        self.place(now, ia, wanted).map(|place| given(place.prefix, &place.promise))
     }
 
-    /// Gives an IA a lease that it does not have: the hint if it is free and in an own range of one of `pools`, else
-    /// one that the IA had last and that is free, else one from a keyed hash (R1, SV-214). Pools are tried in order.
+    /// Gives an IA a lease that it does not have: the hint if it is free and in an own range of one of the pools, else
+    /// one that the IA had last and that is free, else one that the allocator of the pool finds (R1). Pools are tried in
+    /// order. What is kept for another client is given only when the pools have nothing else here.
     ///
     /// # Errors
     /// Why there is none. Only [`NoLease::Dry`] and [`NoLease::TooMany`] may be told to the client.
-    pub fn create(
-        &mut self,
-        now: LocalTime,
-        ia: IaRef<'_>,
-        pools: &[PoolId],
-        hint: Option<Prefix>,
-        extra: Option<Arc<LeaseExtra>>,
-    ) -> Result<Given, NoLease> {
-        let place = self.place(now, ia, pools, hint)?;
+    pub fn create(&mut self, now: LocalTime, ia: IaRef<'_>, wanted: &Wanted<'_>) -> Result<Given, NoLease> {
+        let place = self.place(now, ia, wanted)?;
         let binding = self.binding_key(ia).ok_or(NoLease::NotNow)?;
         let contact = self.cluster_time_at_most(now).ok_or(NoLease::NotNow)?;
         let Place { pool, prefix, promise } = place;
+        let before = self.records.vacancy(prefix);
         let at = match self.records.find(prefix) {
             Some(at) => {
                 self.withdraw(at);
@@ -72,7 +56,8 @@ impl Leases {
             }
             None => self.records.insert(prefix, pool, &binding, LeaseState::Active),
         };
-        let with_extra = extra.is_some();
+        let with_extra = wanted.extra.is_some();
+        self.records.set_extra(at, wanted.extra.cloned());
         if let Some(record) = self.records.get_mut(at) {
             record.pool = pool;
             // Another holding begins: nothing of the last one counts.
@@ -85,10 +70,9 @@ impl Leases {
             record.preferred = promise.preferred;
             record.valid = promise.valid;
             record.contact = contact;
-            record.extra = extra;
             record.load_mark = self.load.mark;
         }
-        self.ranges.set(pool, prefix, false);
+        self.ranges.set(pool, prefix, before, Vacancy::Taken);
         if let Some(ranges) = self.ranges.pool_mut(pool) {
             ranges.demand.created(now);
         }
@@ -106,8 +90,14 @@ impl Leases {
 
     /// What [`Leases::extend`] would give; records nothing.
     #[must_use]
-    pub fn offer_extension(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<Given> {
-        self.extension(now, ia, prefix).map(|(_, _, promise)| given(prefix, &promise))
+    pub fn offer_extension(
+        &self,
+        now: LocalTime,
+        ia: IaRef<'_>,
+        prefix: Prefix,
+        lifetimes: LifetimeWish,
+    ) -> Option<Given> {
+        self.extension(now, ia, prefix, lifetimes).map(|(_, _, promise)| given(prefix, &promise))
     }
 
     /// Extends an Active lease for the client that holds it, whoever owns its range (R3, R4, R5). `extra` replaces
@@ -120,9 +110,10 @@ impl Leases {
         now: LocalTime,
         ia: IaRef<'_>,
         prefix: Prefix,
+        lifetimes: LifetimeWish,
         extra: Option<Arc<LeaseExtra>>,
     ) -> Option<Given> {
-        let (at, pool, promise) = self.extension(now, ia, prefix)?;
+        let (at, pool, promise) = self.extension(now, ia, prefix, lifetimes)?;
         let contact = self.cluster_time_at_most(now)?;
         let pool_id = pool;
         let pool = self.names.pool(pool)?;
@@ -137,9 +128,9 @@ impl Leases {
         // The longest of one holding: the store's guard is judged by it.
         record.valid = record.valid.max(promise.valid);
         record.contact = contact;
-        let with_extra = extra.is_some() && record.extra != extra;
+        let with_extra = extra.is_some() && record.extra() != extra.as_ref();
         if with_extra {
-            record.extra = extra;
+            self.records.set_extra(at, extra);
         }
         self.make_dirty(at, UpdateKind::Promise, promise.ack_until, with_extra);
         if is_waiting {
@@ -179,9 +170,15 @@ impl Leases {
         self.end(now, ia, prefix, UpdateKind::Release)
     }
 
-    /// The client found an address in use by somebody else. False when it is not this IA's, or the session was
-    /// closed.
+    /// The client found an address in use by somebody else: it is quarantined. If the client has as many there as it may
+    /// (SEC-02), it only leaves the binding. False when it is not this IA's, or the session was closed.
     pub fn decline(&mut self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> bool {
+        let limit = self.names.limits(ia.link).declines_per_client;
+        let is_held = self.standing_of(ia, prefix).is_some();
+        if is_held && self.records.client_declined(ia.link, ia.duid) >= limit {
+            self.counts.declines_over_limit += 1;
+            return self.end(now, ia, prefix, UpdateKind::Release);
+        }
         self.end(now, ia, prefix, UpdateKind::Decline)
     }
 
@@ -205,6 +202,7 @@ impl Leases {
     /// Replies computed from now on belong to one batch for [`Leases::may_send`].
     pub fn batch_begin(&mut self, now: LocalTime) {
         self.autonomy.batch_begin(now);
+        self.release_kept(now, KEPT_PER_BATCH);
     }
 
     /// R4, just before sending: whether the replies computed since [`Leases::batch_begin`] may still go out.
@@ -271,7 +269,13 @@ impl Leases {
     }
 
     /// R3, R4 and R5: what may be promised of a known lease.
-    fn extension(&self, now: LocalTime, ia: IaRef<'_>, prefix: Prefix) -> Option<(u32, PoolId, Promise)> {
+    fn extension(
+        &self,
+        now: LocalTime,
+        ia: IaRef<'_>,
+        prefix: Prefix,
+        lifetimes: LifetimeWish,
+    ) -> Option<(u32, PoolId, Promise)> {
         if self.session.gives_way(now) {
             return None;
         }
@@ -291,7 +295,7 @@ impl Leases {
         if is_off(Mechanism::PartnerRenewal) && !is_ours() {
             return None;
         }
-        let promise = self.bounded(now, pool, record.acked_until)?;
+        let promise = self.bounded(now, pool, record.acked_until, lifetimes)?;
         Some((at, pool.id, promise))
     }
 
@@ -303,86 +307,19 @@ impl Leases {
             || is_off(Mechanism::BornLater)
     }
 
-    /// SEC-02: whether a client may have no more leases on a link.
-    pub(super) fn has_too_many(&self, ia: IaRef<'_>) -> bool {
-        let (held, ended) = self.records.client_held(ia.link, ia.duid).unwrap_or_default();
-        let max = self.limits.leases_per_client_max;
-        held as usize >= max || ended as usize >= max.saturating_mul(ENDED_TIMES)
-    }
-
     /// R3 under R4's allowance; nothing when no time may be promised.
-    pub(super) fn bounded(&self, now: LocalTime, pool: &Pool, acked_until: ClusterTime) -> Option<Promise> {
-        let now_at_most = self.cluster_time_at_most(now)?;
-        let mclt = self.autonomy.allowance(now, pool);
-        let desired = Desired { preferred: pool.preferred, valid: pool.valid, mclt };
-        Some(promise(now_at_most, acked_until, desired)).filter(|p| p.valid > Lifetime::ZERO)
-    }
-
-    /// R1, R2, R4, R6: where a new lease may be, now.
-    fn place(
+    pub(super) fn bounded(
         &self,
         now: LocalTime,
-        ia: IaRef<'_>,
-        wanted: &[PoolId],
-        hint: Option<Prefix>,
-    ) -> Result<Place, NoLease> {
-        let fits = |pool: &&Pool| pool.kind == ia.kind && pool.link == ia.link;
-        let pools: SmallVec<[&Pool; 8]> =
-            wanted.iter().filter_map(|id| self.names.pool(*id)).filter(fits).collect();
-        if pools.is_empty() {
-            return Err(NoLease::NoPool);
-        }
-        if self.has_too_many(ia) {
-            return Err(NoLease::TooMany);
-        }
-        if self.session.stopping || self.session.draining || self.session.is_superseded() {
-            return Err(NoLease::NotNow);
-        }
-        let mut is_dry = true;
-        let usable: SmallVec<[(&Pool, Promise); 8]> = pools
-            .iter()
-            .filter_map(|pool| {
-                is_dry &= self.ranges.pool(pool.id).is_some_and(|r| r.demand.dry);
-                // Only before the deadline is there an MCLT; nothing is acknowledged of what nobody holds.
-                self.bounded(now, pool, ClusterTime::ZERO).map(|promise| (*pool, promise))
-            })
-            .collect();
-        if usable.is_empty() {
-            return Err(NoLease::NotNow);
-        }
-        let place = self.known_place(ia, &usable, hint).or_else(|| self.hashed_place(ia, &usable));
-        place.ok_or_else(|| {
-            for (pool, _) in &usable {
-                if let Some(ranges) = self.ranges.pool(pool.id) {
-                    ranges.demand.missed(now);
-                }
-            }
-            if is_dry { NoLease::Dry } else { NoLease::NotNow }
-        })
-    }
-
-    /// The hint, or what the IA had last.
-    fn known_place(&self, ia: IaRef<'_>, usable: &[(&Pool, Promise)], hint: Option<Prefix>) -> Option<Place> {
-        let had = self.records.free(ia, FREE_MAX).map(|r| r.prefix());
-        hint.into_iter().chain(had).find_map(|prefix| {
-            let pool = self.names.pool_of(prefix)?;
-            let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
-            let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
-            (is_ours && self.records.is_free(prefix)).then_some(Place {
-                pool: pool.id,
-                prefix,
-                promise: *promise,
-            })
-        })
-    }
-
-    fn hashed_place(&self, ia: IaRef<'_>, usable: &[(&Pool, Promise)]) -> Option<Place> {
-        let hash = self.key.place(ia.duid, ia.kind, ia.iaid);
-        let is_free = |prefix| self.records.is_free(prefix);
-        usable.iter().find_map(|(pool, promise)| {
-            let prefix = self.ranges.pool(pool.id)?.pick(hash, &is_free)?;
-            Some(Place { pool: pool.id, prefix, promise: *promise })
-        })
+        pool: &Pool,
+        acked_until: ClusterTime,
+        lifetimes: LifetimeWish,
+    ) -> Option<Promise> {
+        let now_at_most = self.cluster_time_at_most(now)?;
+        let mclt = self.autonomy.allowance(now, pool);
+        let (preferred, valid) = pool.desired(lifetimes);
+        let desired = Desired { preferred, valid, mclt };
+        Some(promise(now_at_most, acked_until, desired)).filter(|p| p.valid > Lifetime::ZERO)
     }
 }
 

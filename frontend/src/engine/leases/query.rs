@@ -97,6 +97,19 @@ impl Leases {
         self.names.pool_of(prefix)
     }
 
+    /// PD-14: whether a lease on record is of a pool that is configured no more, or not so far: it runs out, and its
+    /// client is to have another.
+    #[must_use]
+    pub fn runs_out(&self, prefix: Prefix) -> bool {
+        self.records.of(prefix).is_some_and(|record| !self.offers(record.pool, prefix))
+    }
+
+    /// Whether a pool is configured, and this is of it.
+    #[must_use]
+    pub fn offers(&self, pool: PoolId, prefix: Prefix) -> bool {
+        self.names.pool(pool).is_some_and(|pool| pool.range_of(prefix).is_some())
+    }
+
     /// Whose range a leasable unit lies in.
     #[must_use]
     pub fn owner_of(&self, prefix: Prefix) -> Owner<'_> {

@@ -3,18 +3,14 @@
 //! Every range that was ever granted is known by its owner; those granted to the current session are kept by pool,
 //! ready to be picked from in constant time. Grants and their end come from the store's stream alone.
 
-use super::demand::{Demand, Stock};
-use super::free_map::FreeMap;
-use super::owned::OwnedRange;
-use super::returns::Wish;
-use leasehold_proto::pool::{Geometry, Pool};
+use super::owned::{OwnedRange, Vacancy};
+use super::pool_ranges::PoolRanges;
+use leasehold_proto::pool::Pool;
 use leasehold_proto::session::{RangeRecord, RangeRequest};
-use leasehold_proto::time::LocalTime;
-use leasehold_proto::words::{Epoch, FrontendId, IaKind, PoolId, Prefix, RangeId, UpdateSeq};
+use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::words::{Epoch, FrontendId, PoolId, Prefix, RangeId, UpdateSeq};
 use std::collections::BTreeMap;
 
-/// Ranges looked at for one lease before giving up. With maps the first has room.
-const PICK_RANGES: usize = 8;
 /// Slots of ranges with former owners that are gone through in one call.
 const SCAN_BUDGET: u64 = 8192;
 
@@ -30,161 +26,6 @@ pub(super) struct RangeInfo {
     unconfirmed: bool,
 }
 
-/// The session's own ranges of one pool.
-pub(super) struct PoolRanges {
-    geometry: Geometry,
-    kind: IaKind,
-    by_slice: BTreeMap<u64, usize>,
-    owned: Vec<Option<OwnedRange>>,
-    vacant: Vec<usize>,
-    /// Which places of `owned` have room.
-    with_room: FreeMap,
-    slots: u64,
-    free: u64,
-    pub(super) demand: Demand,
-    /// The store wants some back for the partner.
-    pub(super) wish: Option<Wish>,
-}
-
-impl PoolRanges {
-    fn new(pool: &Pool) -> Self {
-        Self {
-            geometry: pool.geometry,
-            kind: pool.kind,
-            by_slice: BTreeMap::new(),
-            owned: Vec::new(),
-            vacant: Vec::new(),
-            with_room: FreeMap::new(0, false),
-            slots: 0,
-            free: 0,
-            demand: Demand::new(&pool.geometry, pool.kind),
-            wish: None,
-        }
-    }
-
-    /// Ranges owned.
-    pub(super) fn count(&self) -> u64 {
-        self.by_slice.len() as u64
-    }
-
-    /// Slots of the ranges owned.
-    pub(super) fn slots(&self) -> u64 {
-        self.slots
-    }
-
-    /// Free slots of the ranges that can be used.
-    pub(super) fn free(&self) -> u64 {
-        self.free
-    }
-
-    /// All of that.
-    pub(super) fn stock(&self) -> Stock {
-        Stock { ranges: self.count(), slots: self.slots, free: self.free }
-    }
-
-    /// The ranges that can be used, with their slices.
-    pub(super) fn usable(&self) -> impl Iterator<Item = (u64, &OwnedRange)> {
-        let at = |(slice, place): (&u64, &usize)| Some((*slice, self.owned.get(*place)?.as_ref()?));
-        self.by_slice.iter().filter_map(at).filter(|(_, range)| range.is_ready())
-    }
-
-    /// Changes one range, keeping the sums right.
-    fn change<R>(
-        &mut self,
-        place: usize,
-        f: impl FnOnce(&mut OwnedRange, &Geometry, IaKind) -> R,
-    ) -> Option<R> {
-        let range = self.owned.get_mut(place)?.as_mut()?;
-        let before = range.free();
-        let result = f(range, &self.geometry, self.kind);
-        let after = range.free();
-        self.free = self.free.saturating_sub(before).saturating_add(after);
-        if (before == 0) != (after == 0) || after == 0 {
-            self.with_room.set(place, after > 0);
-        }
-        Some(result)
-    }
-
-    fn add(&mut self, slice: u64, fresh: bool, loaded: bool) -> bool {
-        if self.by_slice.contains_key(&slice) {
-            return false;
-        }
-        let Some(range) = OwnedRange::new(&self.geometry, self.kind, slice, fresh, loaded) else {
-            return false;
-        };
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.owned.push(None);
-            self.owned.len() - 1
-        });
-        self.with_room.grow(place + 1);
-        self.slots = self.slots.saturating_add(range.size());
-        self.free = self.free.saturating_add(range.free());
-        self.with_room.set(place, range.free() > 0);
-        self.owned[place] = Some(range);
-        self.by_slice.insert(slice, place);
-        true
-    }
-
-    /// Whether a range waits for the load that is to name it.
-    fn suspend(&mut self, slice: u64, suspended: bool) {
-        if let Some(place) = self.by_slice.get(&slice) {
-            self.change(*place, |range, _, _| range.suspend(suspended));
-        }
-    }
-
-    fn drop_slice(&mut self, slice: u64) {
-        let Some(place) = self.by_slice.remove(&slice) else { return };
-        if let Some(range) = self.owned.get_mut(place).and_then(Option::take) {
-            self.slots = self.slots.saturating_sub(range.size());
-            self.free = self.free.saturating_sub(range.free());
-            self.with_room.set(place, false);
-            self.vacant.push(place);
-        }
-    }
-
-    fn at_slot(&self, slot: u64) -> Option<(usize, &OwnedRange)> {
-        let place = *self.by_slice.get(&self.geometry.slice_of(slot))?;
-        Some((place, self.owned.get(place)?.as_ref()?))
-    }
-
-    /// R1: whether a new lease of this prefix may be made, records aside.
-    pub(super) fn may_create(&self, prefix: Prefix) -> bool {
-        self.geometry
-            .slot_of(prefix)
-            .and_then(|slot| Some((slot, self.at_slot(slot)?.1)))
-            .is_some_and(|(slot, range)| range.may_create(&self.geometry, self.kind, slot))
-    }
-
-    /// A place for a new lease in an own range, from a hashed start (SV-214).
-    pub(super) fn pick(&self, hash: u64, is_free: &dyn Fn(Prefix) -> bool) -> Option<Prefix> {
-        if self.owned.is_empty() {
-            return None;
-        }
-        let mut place = usize::try_from((hash >> 32) % self.owned.len() as u64).unwrap_or(0);
-        for _ in 0..PICK_RANGES.min(self.owned.len()) {
-            place = self.with_room.next_from(place)?;
-            let range = self.owned.get(place)?.as_ref()?;
-            if let Some(prefix) = range.pick(&self.geometry, self.kind, hash, is_free) {
-                return Some(prefix);
-            }
-            place = (place + 1) % self.owned.len();
-        }
-        self.demand.starved();
-        None
-    }
-
-    /// Goes on looking through ranges with former owners; gives what is left of the budget.
-    fn scan(&mut self, mut budget: u64, is_free: &dyn Fn(Prefix) -> bool) -> u64 {
-        for place in 0..self.owned.len() {
-            while budget > 0 && self.owned[place].as_ref().is_some_and(OwnedRange::is_scanning) {
-                let looked = self.change(place, |range, geometry, _| range.scan(geometry, budget, is_free));
-                budget = budget.saturating_sub(looked.unwrap_or(0).max(1));
-            }
-        }
-        budget
-    }
-}
-
 /// All ranges.
 #[derive(Default)]
 pub(super) struct Ranges {
@@ -195,6 +36,8 @@ pub(super) struct Ranges {
     stirred: bool,
     /// When to look for ranges to be spared, at the earliest.
     pub(super) look_at: LocalTime,
+    /// Before this no kept slot is anybody's; none: none is kept.
+    kept_until: Option<ClusterTime>,
 }
 
 impl Ranges {
@@ -215,21 +58,19 @@ impl Ranges {
         let mut old = std::mem::take(&mut self.pools);
         for pool in pools {
             let known = old.remove(&pool.id);
-            // A pool that ends elsewhere keeps its ranges; which of their slots are free is gone through anew.
-            let reshaped = known.as_ref().is_some_and(|p| p.geometry != pool.geometry);
+            // A pool that ends elsewhere, gives otherwise, or comes back, keeps its ranges; which of their slots are free,
+            // and which are kept, is gone through anew.
+            let is_kept = known.as_ref().is_some_and(|p| p.fits(pool));
             let mut ranges = match known {
-                Some(ranges) if !reshaped => ranges,
-                Some(mut ranges) => {
-                    ranges.demand.reshape(&pool.geometry, pool.kind);
-                    PoolRanges { demand: ranges.demand, ..PoolRanges::new(pool) }
-                }
+                Some(ranges) if is_kept => ranges,
+                Some(ranges) => ranges.reshaped(pool),
                 None => PoolRanges::new(pool),
             };
             let first = RangeId { pool: pool.id, slice: 0 };
             let last = RangeId { pool: pool.id, slice: u64::MAX };
             for (id, info) in self.infos.range(first..=last) {
                 if info.is_owned_by(me) {
-                    ranges.add(id.slice, info.fresh && !reshaped, loaded);
+                    ranges.add(id.slice, info.fresh && is_kept, loaded);
                     ranges.suspend(id.slice, info.unconfirmed);
                 }
             }
@@ -277,11 +118,7 @@ impl Ranges {
     /// nothing is created there (R1).
     pub(super) fn begin_load(&mut self) {
         self.infos.values_mut().for_each(|info| info.unconfirmed = true);
-        for pool in self.pools.values_mut() {
-            for place in 0..pool.owned.len() {
-                pool.change(place, |range, _, _| range.suspend(true));
-            }
-        }
+        self.pools.values_mut().for_each(|pool| pool.change_all(|range| range.suspend(true)));
     }
 
     /// The load is over. What it did not name and is not on its way back is nobody's.
@@ -301,18 +138,15 @@ impl Ranges {
     /// All leases are known: ranges with former owners can be gone through.
     pub(super) fn loaded(&mut self) {
         self.drop_unconfirmed();
-        for pool in self.pools.values_mut() {
-            for place in 0..pool.owned.len() {
-                pool.change(place, |range, _, _| range.loaded());
-            }
-        }
+        self.pools.values_mut().for_each(|pool| pool.change_all(OwnedRange::loaded));
         self.scanning = true;
     }
 
     /// Goes on going through them; bounded. True when there is more to do.
-    pub(super) fn scan(&mut self, is_free: &dyn Fn(Prefix) -> bool) -> bool {
+    pub(super) fn scan(&mut self, vacancy: &dyn Fn(Prefix) -> Vacancy) -> bool {
         if self.scanning {
-            let left = self.pools.values_mut().fold(SCAN_BUDGET, |budget, pool| pool.scan(budget, is_free));
+            let left = self.pools.values_mut().fold(SCAN_BUDGET, |budget, pool| pool.scan(budget, vacancy));
+            self.note_kept();
             self.scanning = left == 0;
             self.stirred = true;
         }
@@ -323,13 +157,37 @@ impl Ranges {
         self.scanning
     }
 
-    /// A prefix of a pool became taken or free.
-    pub(super) fn set(&mut self, pool: PoolId, prefix: Prefix, free: bool) {
+    /// A prefix of a pool stands otherwise than before.
+    pub(super) fn set(&mut self, pool: PoolId, prefix: Prefix, before: Vacancy, now: Vacancy) {
         let Some(ranges) = self.pools.get_mut(&pool) else { return };
-        let Some(slot) = ranges.geometry.slot_of(prefix) else { return };
-        let Some((place, _)) = ranges.at_slot(slot) else { return };
-        ranges.change(place, |range, geometry, kind| range.set(geometry, kind, slot, free));
+        if let Some(due) = ranges.set(prefix, (before, now)) {
+            self.kept_until = Some(self.kept_until.map_or(due, |known| known.min(due)));
+        }
         self.stirred = true;
+    }
+
+    fn note_kept(&mut self) {
+        self.kept_until = self.pools.values().filter_map(PoolRanges::next_due).min();
+    }
+
+    /// Lets up to `budget` kept slots whose time is over be anybody's. Nothing due costs nothing.
+    pub(super) fn release_kept(
+        &mut self,
+        now: ClusterTime,
+        budget: u32,
+        vacancy: &dyn Fn(Prefix) -> Vacancy,
+    ) {
+        if self.kept_until.is_none_or(|at| now < at) {
+            return;
+        }
+        self.pools.values_mut().fold(budget, |budget, pool| pool.release_kept(now, budget, vacancy));
+        self.note_kept();
+        self.stirred = true;
+    }
+
+    /// Whether any slot is kept.
+    pub(super) fn keeps_any(&self) -> bool {
+        self.kept_until.is_some()
     }
 
     /// What to ask the store for in a batch.

@@ -7,6 +7,9 @@
 //! A record takes 112 octets; with its binding, its client and the tables about 240.
 
 use super::hash::HashKey;
+use super::held::Held;
+use super::owned::Vacancy;
+use super::ports::{PortKinds, Ports};
 use super::registered::Registered;
 use super::slab::{NONE, Slab};
 use super::{IaRef, Known};
@@ -32,7 +35,9 @@ pub(super) struct Record {
     pub(super) born: LogIndex,
     /// Position among the dirty; 0 = nothing to be sent.
     pub(super) dirty_at: u64,
-    pub(super) extra: Option<Arc<LeaseExtra>>,
+    /// When it came to stand as the store's record says; of a free one, since when it is free.
+    pub(super) since: ClusterTime,
+    extra: Option<Arc<LeaseExtra>>,
     binding: u32,
     prev: u32,
     next: u32,
@@ -61,6 +66,11 @@ impl Record {
         self.state
     }
 
+    /// The rare fields.
+    pub(super) fn extra(&self) -> Option<&Arc<LeaseExtra>> {
+        self.extra.as_ref()
+    }
+
     pub(super) fn known(&self) -> Known {
         Known {
             prefix: self.prefix(),
@@ -85,32 +95,20 @@ struct Client {
     link: LinkId,
     duid: Duid,
     bindings: u32,
-    /// Leases that are Active, or declined and not over their quarantine.
-    held: u32,
-    /// Leases that have ended and are not Free yet.
-    ended: u32,
+    leases: Held,
+    /// Of those held, declined ones.
+    declined: u32,
 }
 
 impl Client {
-    /// The count that a lease in this state belongs to; none for a Free one.
-    fn count_of(&mut self, state: LeaseState) -> Option<&mut u32> {
-        match state {
-            LeaseState::Free => None,
-            LeaseState::Active | LeaseState::Abandoned => Some(&mut self.held),
-            _ => Some(&mut self.ended),
-        }
-    }
-
     fn count(&mut self, state: LeaseState) {
-        if let Some(count) = self.count_of(state) {
-            *count += 1;
-        }
+        self.leases.count(state);
+        self.declined += u32::from(state == LeaseState::Abandoned);
     }
 
     fn uncount(&mut self, state: LeaseState) {
-        if let Some(count) = self.count_of(state) {
-            *count = count.saturating_sub(1);
-        }
+        self.leases.uncount(state);
+        self.declined = self.declined.saturating_sub(u32::from(state == LeaseState::Abandoned));
     }
 }
 
@@ -125,6 +123,7 @@ pub(super) struct Records {
     by_client: HashTable<u32>,
     /// Addresses that clients chose themselves.
     pub(super) registered: Registered,
+    ports: Ports,
 }
 
 impl Records {
@@ -138,6 +137,7 @@ impl Records {
             by_binding: HashTable::new(),
             by_client: HashTable::new(),
             registered: Registered::default(),
+            ports: Ports::new(key),
         }
     }
 
@@ -174,8 +174,17 @@ impl Records {
     /// R2: whether a client that does not hold it may get it, as far as records tell; nobody gets an address that is
     /// registered.
     pub(super) fn is_free(&self, prefix: Prefix) -> bool {
-        self.of(prefix).is_none_or(|r| r.state == LeaseState::Free)
-            && !(prefix.is_address() && self.registered.has(prefix.bits()))
+        self.vacancy(prefix).is_free()
+    }
+
+    /// How a prefix stands for those who do not hold it, as far as records tell.
+    pub(super) fn vacancy(&self, prefix: Prefix) -> Vacancy {
+        match self.of(prefix) {
+            _ if prefix.is_address() && self.registered.has(prefix.bits()) => Vacancy::Taken,
+            None => Vacancy::Vacant,
+            Some(record) if record.state == LeaseState::Free => Vacancy::Left(record.since),
+            Some(_) => Vacancy::Taken,
+        }
     }
 
     pub(super) fn binding_of(&self, at: u32) -> Option<&BindingKey> {
@@ -204,6 +213,7 @@ impl Records {
             version: LogIndex(0),
             born: LogIndex(0),
             dirty_at: 0,
+            since: ClusterTime::ZERO,
             extra: None,
             binding: to,
             prev: NONE,
@@ -252,14 +262,13 @@ impl Records {
     }
 
     pub(super) fn set_state(&mut self, at: u32, state: LeaseState) {
-        let Some(record) = self.slab.get_mut(at) else { return };
+        let Some(record) = self.slab.get(at) else { return };
         if (record.state == LeaseState::Free) == (state == LeaseState::Free) {
-            let before = std::mem::replace(&mut record.state, state);
-            let binding = record.binding;
-            if let Some(client) = self.client_at(binding) {
-                client.uncount(before);
-                client.count(state);
+            self.uncount(at);
+            if let Some(record) = self.slab.get_mut(at) {
+                record.state = state;
             }
+            self.count(at);
             return;
         }
         self.unlink(at);
@@ -267,6 +276,15 @@ impl Records {
             record.state = state;
         }
         self.link(at);
+    }
+
+    /// Gives a record other rare fields.
+    pub(super) fn set_extra(&mut self, at: u32, extra: Option<Arc<LeaseExtra>>) {
+        self.count_at_port(at, Held::uncount);
+        if let Some(record) = self.slab.get_mut(at) {
+            record.extra = extra;
+        }
+        self.count_at_port(at, Held::count);
     }
 
     /// Records of an IA that are not Free. At most `bound` are given.
@@ -281,9 +299,70 @@ impl Records {
         self.chain(head).take(bound)
     }
 
-    /// Leases that a client holds on a link, those that have ended apart; nothing when there is no record of it.
-    pub(super) fn client_held(&self, link: LinkId, duid: &[u8]) -> Option<(u32, u32)> {
-        self.clients.get(self.find_client(link, duid)?).map(|c| (c.held, c.ended))
+    /// Leases of a client on a link that are not Free; nothing when there is no record of it.
+    pub(super) fn client_held(&self, link: LinkId, duid: &[u8]) -> Option<Held> {
+        self.clients.get(self.find_client(link, duid)?).map(|c| c.leases)
+    }
+
+    /// Addresses in quarantine that a client declined on a link.
+    pub(super) fn client_declined(&self, link: LinkId, duid: &[u8]) -> u32 {
+        self.find_client(link, duid).and_then(|c| self.clients.get(c)).map_or(0, |c| c.declined)
+    }
+
+    /// What is counted of the ports behind which clients sit (SEC-02).
+    pub(super) fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// By what ports are told apart from now on. What is known is counted piece by piece.
+    pub(super) fn count_ports(&mut self, kinds: PortKinds) {
+        self.ports.begin(kinds, self.slab.end());
+    }
+
+    /// Whether records are still to be counted at their ports.
+    pub(super) fn is_counting_ports(&self) -> bool {
+        self.ports.is_counting()
+    }
+
+    /// Counts up to `budget` more records at their ports.
+    pub(super) fn count_more_ports(&mut self, budget: u32) {
+        let Some(from) = self.ports.counted_to() else { return };
+        let end = self.slab.end();
+        let to = from.saturating_add(budget).min(end);
+        self.ports.counted(to, end);
+        for at in from..to {
+            self.count_at_port(at, Held::count);
+        }
+    }
+
+    /// Counts a record's lease, or counts it no more, at the ports that its client sits behind. Costs nothing where no
+    /// port is bounded, or where no relay is known.
+    fn count_at_port(&mut self, at: u32, change: fn(&mut Held, LeaseState)) {
+        if !self.ports.counts(at) {
+            return;
+        }
+        let Some(record) = self.slab.get(at).filter(|r| r.state != LeaseState::Free) else { return };
+        let relay = record.extra.as_ref().and_then(|extra| extra.relay.as_ref());
+        if let (Some(relay), Some(binding)) = (relay, self.bindings.get(record.binding)) {
+            let state = record.state;
+            self.ports.change(binding.key.link, relay, |held| change(held, state));
+        }
+    }
+
+    fn count(&mut self, at: u32) {
+        let Some((binding, state)) = self.slab.get(at).map(|r| (r.binding, r.state)) else { return };
+        if let Some(client) = self.client_at(binding) {
+            client.count(state);
+        }
+        self.count_at_port(at, Held::count);
+    }
+
+    fn uncount(&mut self, at: u32) {
+        let Some((binding, state)) = self.slab.get(at).map(|r| (r.binding, r.state)) else { return };
+        if let Some(client) = self.client_at(binding) {
+            client.uncount(state);
+        }
+        self.count_at_port(at, Held::uncount);
     }
 
     /// The client's DUID as it is already in memory.
@@ -296,6 +375,7 @@ impl Records {
         self.by_prefix = HashTable::new();
         self.by_binding = HashTable::new();
         self.by_client = HashTable::new();
+        self.ports = Ports::new(self.key);
         let records = self.slab.crumble(count);
         let bindings = self.bindings.crumble(count);
         self.clients.crumble(count) && records && bindings
@@ -335,7 +415,13 @@ impl Records {
         if let Some(at) = self.find_client(wanted.link, wanted.duid.as_bytes()) {
             return at;
         }
-        let new = Client { link: wanted.link, duid: wanted.duid.clone(), bindings: 0, held: 0, ended: 0 };
+        let new = Client {
+            link: wanted.link,
+            duid: wanted.duid.clone(),
+            bindings: 0,
+            leases: Held::default(),
+            declined: 0,
+        };
         let at = self.clients.insert(new);
         let (clients, key) = (&self.clients, self.key);
         self.by_client.insert_unique(key.client(wanted.link, wanted.duid.as_bytes()), at, |c| {
@@ -374,14 +460,9 @@ impl Records {
     fn link(&mut self, at: u32) {
         let Some(record) = self.slab.get(at) else { return };
         let (to, state) = (record.binding, record.state);
-        let is_free = state == LeaseState::Free;
         let Some(binding) = self.bindings.get_mut(to) else { return };
-        let head = if is_free { &mut binding.free } else { &mut binding.held };
+        let head = if state == LeaseState::Free { &mut binding.free } else { &mut binding.held };
         let next = std::mem::replace(head, at);
-        let client = binding.client;
-        if let Some(c) = self.clients.get_mut(client) {
-            c.count(state);
-        }
         if let Some(after) = self.slab.get_mut(next) {
             after.prev = at;
         }
@@ -389,6 +470,7 @@ impl Records {
             record.prev = NONE;
             record.next = next;
         }
+        self.count(at);
     }
 
     /// Takes a record out of its binding's list. The binding stays, even when empty.
@@ -406,10 +488,7 @@ impl Records {
         if *head == at {
             *head = next;
         }
-        let client = binding.client;
-        if let Some(c) = self.clients.get_mut(client) {
-            c.uncount(state);
-        }
+        self.uncount(at);
     }
 }
 

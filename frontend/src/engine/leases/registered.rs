@@ -217,8 +217,8 @@ impl Leases {
     /// Changes the table, and tells the range of the address if it became free or taken.
     fn change_registration(&mut self, address: u128, change: impl FnOnce(&mut Registered)) {
         let prefix = Prefix::address(address);
-        let was_free = self.records.is_free(prefix);
+        let before = self.records.vacancy(prefix);
         change(&mut self.records.registered);
-        self.note_place(prefix, was_free);
+        self.note_place(prefix, before);
     }
 }

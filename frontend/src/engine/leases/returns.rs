@@ -6,7 +6,8 @@
 //! whatever the store's records still say, until that batch is answered. Refuses to know why a partner is dry.
 
 use super::Leases;
-use super::ranges::{PoolRanges, Ranges};
+use super::pool_ranges::PoolRanges;
+use super::ranges::Ranges;
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{Epoch, PoolId, RangeId};
 use std::collections::BTreeSet;

@@ -22,6 +22,8 @@ pub(super) const IN_FLIGHT_MAX: usize = 8;
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(200);
 /// Between batches that carry nothing but an acknowledgement.
 const ACK_EVERY: Duration = Duration::from_millis(100);
+/// Kept slots looked at in one turn.
+const KEPT_PER_TURN: u32 = 8192;
 /// For so long after a session is over its successor is expected; later the store counts as out of reach.
 const REOPEN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -241,6 +243,7 @@ impl Leases {
     /// `now` must be read before the messages are handed to the connection.
     pub fn drain(&mut self, now: LocalTime, out: &mut Vec<ToStore>) {
         self.work();
+        self.release_kept(now, KEPT_PER_TURN);
         if std::mem::take(&mut self.session.hello_due) {
             out.push(ToStore::Hello(Hello {
                 frontend: self.frontend.clone(),
@@ -406,7 +409,9 @@ impl Leases {
 
     /// The session is over: nothing that it promised is in force any more, nothing is owned, nothing is known.
     fn forget_session(&mut self) {
-        let mut old = std::mem::replace(&mut self.records, super::records::Records::new(self.key));
+        let mut records = super::records::Records::new(self.key);
+        records.count_ports(self.records.ports().kinds());
+        let mut old = std::mem::replace(&mut self.records, records);
         // Registrations are no session's.
         self.records.registered = std::mem::take(&mut old.registered);
         for update in self.session.in_flight.0.iter().flat_map(|f| &f.batch.registrations) {

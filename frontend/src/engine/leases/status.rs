@@ -13,6 +13,7 @@ pub(super) struct Counts {
     pub(super) refused: BTreeMap<UpdateRefusal, u64>,
     pub(super) conflicts: u64,
     pub(super) adopted: u64,
+    pub(super) declines_over_limit: u64,
 }
 
 /// Figures of one moment, and counts since start.
@@ -46,6 +47,8 @@ pub struct LeasesStatus {
     pub conflicts: u64,
     /// Leases that the store adopted at this frontend's word (R7).
     pub adopted: u64,
+    /// Declined addresses that were not put into quarantine: their client has as many there as it may (SEC-02).
+    pub declines_over_limit: u64,
     /// Adoptions asked for and not answered.
     pub adoptions_under_way: u64,
     /// Each of this frontend's pools, by id.
@@ -107,6 +110,7 @@ impl Leases {
             refused: self.counts.refused.iter().map(|(reason, n)| (*reason, *n)).collect(),
             conflicts: self.counts.conflicts,
             adopted: self.counts.adopted,
+            declines_over_limit: self.counts.declines_over_limit,
             adoptions_under_way: self.adoptions.outstanding(),
             pools: pools.collect(),
         }

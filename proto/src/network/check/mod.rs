@@ -6,6 +6,9 @@ mod options;
 mod pools;
 mod relationships;
 
+#[cfg(test)]
+mod tests;
+
 pub use pools::stored_pool;
 
 use super::Network;

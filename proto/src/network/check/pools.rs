@@ -6,6 +6,7 @@ use super::relationships::PoolOwner;
 use super::{Checker, Item, check_name, number};
 use crate::convert;
 use crate::network::Link;
+use crate::network::defaults::IN_ORDER_RANGE_BITS_MAX;
 use crate::pool::{Allocator, Exclude, Geometry, Pool};
 use crate::time::Lifetime;
 use crate::v1;
@@ -73,6 +74,12 @@ pub(super) fn check_pools(
         options(c, item, p.options.as_ref());
         class_names(c, item, &p.classes, wire);
         check_exclude(c, item, p, kind);
+        if p.allocator() == v1::Allocator::InOrder
+            && u32::from(geometry.range_bits()) > IN_ORDER_RANGE_BITS_MAX
+        {
+            let most = 1u32 << IN_ORDER_RANGE_BITS_MAX;
+            c.fail(item, "range_size", format!("is at most {most} where leases are given in order"));
+        }
         pools.push((i, pool(p, number(p.id, i), link.id, relationship, kind, geometry)));
     }
     pools
@@ -209,7 +216,23 @@ fn inside(g: &Geometry, link: Prefix) -> bool {
     link.bits() <= g.first_bits() && g.last_bits() <= link.last_bits()
 }
 
-/// No two pools share an address, and delegated prefixes lie outside every on-link prefix (PD-11, FO-102).
+/// Whether an on-link prefix and delegated ones clash: it may lie in the part that is excluded from one of them, which
+/// stays with the delegating side (PD-11).
+fn clashes(pool: &Pool, on_link: Prefix) -> bool {
+    let (first, last) = (pool.geometry.first_bits(), pool.geometry.last_bits());
+    if last < on_link.bits() || on_link.last_bits() < first {
+        return false;
+    }
+    let length = u32::from(pool.geometry.length_bits());
+    let delegated = Prefix::containing(on_link.bits(), length).ok();
+    let excluded = delegated
+        .filter(|delegated| pool.geometry.slot_of(*delegated).is_some())
+        .and_then(|delegated| pool.exclude?.of(delegated));
+    !excluded.is_some_and(|excluded| excluded.contains(on_link))
+}
+
+/// No two pools share an address, and delegated prefixes lie outside every on-link prefix, but for what is excluded from
+/// them (PD-11, FO-102).
 pub(super) fn check_overlaps(c: &mut Checker, links: &[Link], pools: &[(usize, Pool)]) {
     for (n, (i, pool)) in pools.iter().enumerate() {
         let field = if pool.kind == IaKind::Pd { "prefixes" } else { "addresses" };
@@ -226,9 +249,7 @@ pub(super) fn check_overlaps(c: &mut Checker, links: &[Link], pools: &[(usize, P
             continue;
         }
         for link in links {
-            let clash = link.prefixes.iter().find(|l| {
-                l.bits() <= pool.geometry.last_bits() && pool.geometry.first_bits() <= l.last_bits()
-            });
+            let clash = link.prefixes.iter().find(|on_link| clashes(pool, **on_link));
             if let Some(clash) = clash {
                 let message = format!("overlaps the on-link prefix {clash} of link `{}` (PD-11)", link.name);
                 c.fail(Item::Pool(*i), field, message);

@@ -62,10 +62,9 @@ fn errors_say_where_in_the_value_and_what_to_write() {
 #[test]
 fn op_01_what_the_protocol_itself_uses_cannot_be_configured() {
     let dictionary = Dictionary::default();
-    for code in [
-        0, 1, 3, 5, 6, 9, 11, 13, 14, 15, 18, 20, 25, 26, 37, 39, 44, 53, 61, 66, 67, 79, 90, 112, 134, 135,
-        140,
-    ] {
+    for code in
+        [0, 1, 3, 5, 6, 9, 11, 13, 14, 15, 18, 20, 25, 26, 37, 39, 44, 53, 66, 67, 79, 90, 112, 134, 135, 140]
+    {
         let error = dictionary.check(code, b"x").unwrap_err().to_string();
         assert!(error.contains("cannot be configured"), "{error}");
     }

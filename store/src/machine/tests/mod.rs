@@ -12,6 +12,7 @@ mod replicas;
 mod reshaping;
 mod reshaping_property;
 mod restore;
+mod reviving;
 mod scarcity;
 mod sessions;
 mod spreading;

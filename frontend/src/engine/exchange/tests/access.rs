@@ -1,14 +1,15 @@
 //! Who may speak to this server: SEC-01, SEC-04, SEC-05, SEC-09, SEC-10, SEC-13, SV-301.
 
-use super::lab::{CLIENT, MULTICAST, ip, network, prefix};
+use super::lab::{ADDRESSES, CLIENT, MULTICAST, ip, network, prefix};
 use super::message::{DUID, OTHER_DUID};
 use super::{Lab, Msg, relayed};
 use crate::codec::Discard;
 use crate::codec::wire::{msg, opt};
 use crate::engine::Interface;
 use leasehold_proto::lease::LeaseState;
-use leasehold_proto::session::ToStore;
+use leasehold_proto::session::{StoreEvent, ToStore};
 use leasehold_proto::v1;
+use std::sync::Arc;
 
 fn on_link(text: &str) -> v1::Prefix {
     let p = prefix(text);
@@ -143,6 +144,19 @@ fn sec_13_nothing_outside_the_pools_is_given_whatever_hint_or_store_say() {
             lab.send(Msg::solicit().xid([0, 0, n]).na(1, &[hint])).expect("an Advertise").na().one();
         assert!(prefix("2001:db8:1::1000/116").contains(offered), "{hint}: {offered}");
     }
+    // A record that no pool of the configuration holds.
+    let foreign = lab.lease_record(
+        prefix("2001:db8:1::9999"),
+        ADDRESSES,
+        leasehold_proto::words::IaKind::Na,
+        DUID,
+        1,
+        LeaseState::Active,
+    );
+    lab.event(StoreEvent::Lease(Arc::new(foreign)));
+    let reply = lab.send(Msg::request().na(1, &["2001:db8:1::9999"])).expect("a Reply");
+    let alive: Vec<_> = reply.na().leases.iter().filter(|(_, preferred, _)| *preferred > 0).collect();
+    assert!(alive.iter().all(|(p, _, _)| prefix("2001:db8:1::1000/116").contains(*p)), "{alive:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::codec::Discard;
 use crate::codec::wire::{msg, status};
 use leasehold_proto::lease::{Lease, LeaseState};
 use leasehold_proto::session::StoreEvent;
-use leasehold_proto::words::{Epoch, IaKind, LogIndex};
+use leasehold_proto::words::{Epoch, IaKind, LogIndex, PoolId};
 use std::sync::Arc;
 
 #[test]
@@ -166,6 +166,8 @@ fn sv_210_a_lease_whose_pool_is_gone_is_listed_with_what_is_left() {
     wire.pools[0].first = super::lab::ip("2001:db8:1::4000").octets().to_vec();
     wire.pools[0].last = super::lab::ip("2001:db8:1::4fff").octets().to_vec();
     lab.event(StoreEvent::Network(super::lab::checked(wire)));
+    // Nothing can be had in its place.
+    lab.pool_dry(PoolId(9));
     lab.wait(400_000);
     let reply = lab.send(Msg::renew().na(1, &["2001:db8:1::1810"])).expect("a Reply");
     let (preferred, valid) = reply.na().lifetimes_of("2001:db8:1::1810").expect("listed");

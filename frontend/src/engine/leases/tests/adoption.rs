@@ -14,7 +14,7 @@ fn bench() -> Bench {
 
 fn adopt(b: &mut Bench, client: u8, prefix: Prefix) -> bool {
     let key = binding(client, IaKind::Na);
-    b.leases.adopt(b.now(), IaRef::of(&key), prefix, None)
+    b.leases.adopt(b.now(), IaRef::of(&key), prefix, LifetimeWish::default(), None)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 /// A prefix pool has an hour of autonomy; the session was last extended at `from` (local ms).
 fn delegated(b: &mut Bench) -> Prefix {
     let key = binding(1, IaKind::Pd);
-    b.leases.create(b.now(), IaRef::of(&key), &[PREFIXES], None, None).unwrap().prefix
+    b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PREFIXES])).unwrap().prefix
 }
 
 fn autonomy_left(b: &Bench) -> std::time::Duration {
@@ -50,11 +50,11 @@ fn r4_past_the_deadline_only_what_is_acknowledged_and_nothing_new() {
     b.disconnect();
     b.ms += HOUR - 2000;
     let key = binding(2, IaKind::Pd);
-    assert!(b.leases.create(b.now(), IaRef::of(&key), &[PREFIXES], None, None).is_ok());
+    assert!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PREFIXES])).is_ok());
     let before = b.extend(1, prefix).unwrap();
     b.ms += 3000;
     let key = binding(3, IaKind::Pd);
-    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &[PREFIXES], None, None), Err(NoLease::NotNow));
+    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PREFIXES])), Err(NoLease::NotNow));
     // Address pools have a day.
     assert!(b.create(3).is_ok());
     let acked = b.known(1, prefix).acked_until;
@@ -206,14 +206,17 @@ fn r4_a_deadline_that_is_past_stays_past_when_the_autonomy_is_raised() {
     b.disconnect();
     b.ms += 2 * HOUR;
     let key = binding(1, IaKind::Pd);
-    let before = b.leases.offer_extension(b.now(), IaRef::of(&key), prefix).expect("what was acknowledged");
+    let before = b
+        .leases
+        .offer_extension(b.now(), IaRef::of(&key), prefix, LifetimeWish::default())
+        .expect("what was acknowledged");
     let raised = network_with(|n| {
         n.version += 1;
         n.pools.iter_mut().for_each(|p| p.autonomy_ms = u64::MAX);
     });
     b.welcome_with(ME, false, u64::MAX, &raised);
     assert!(autonomy_left(&b).is_zero(), "the store may have judged by the old one");
-    let after = b.leases.offer_extension(b.now(), IaRef::of(&key), prefix);
+    let after = b.leases.offer_extension(b.now(), IaRef::of(&key), prefix, LifetimeWish::default());
     assert!(after.is_none_or(|after| after.valid <= before.valid));
     b.load_done(&[], &[]);
     b.drain();

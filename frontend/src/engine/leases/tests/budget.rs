@@ -62,7 +62,7 @@ fn fo_904_autonomy_left_falls_with_time_and_each_pool_has_its_own() {
     // What autonomy permits and what the budget says end together.
     b.ms += u64::try_from(of(&b, PREFIXES).autonomy_left.as_millis()).unwrap();
     let key = binding(9, IaKind::Pd);
-    assert!(b.leases.create(b.now(), IaRef::of(&key), &[PREFIXES], None, None).is_err());
+    assert!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PREFIXES])).is_err());
     let past = of(&b, PREFIXES);
     assert_eq!((past.new_leases, past.autonomy_left), (0, Duration::ZERO));
     assert!(past.slots_free > 0 && of(&b, POOL).new_leases > 0);

@@ -14,7 +14,8 @@ fn r1_a_new_lease_only_from_a_range_granted_to_this_session() {
     }
     assert_eq!(b.create(16), Err(NoLease::NotNow));
     let key = binding(17, IaKind::Na);
-    let outside = b.leases.create(b.now(), IaRef::of(&key), &[POOL], Some(address(16)), None);
+    let outside =
+        b.leases.create(b.now(), IaRef::of(&key), &Wanted { hint: Some(address(16)), ..Wanted::of(&[POOL]) });
     assert_eq!(outside, Err(NoLease::NotNow));
 }
 
@@ -109,13 +110,23 @@ fn fo_411_sv_303_an_offer_shows_what_the_request_gets_and_records_nothing() {
     let mut b = Bench::ready();
     let key = binding(1, IaKind::Na);
     let before = b.leases.status(b.now());
-    let offer = b.leases.offer(b.now(), IaRef::of(&key), &[POOL], None).unwrap();
+    let offer = b.leases.offer(b.now(), IaRef::of(&key), &Wanted::of(&[POOL])).unwrap();
     assert_eq!(b.leases.status(b.now()), before);
     assert!(!b.leases.knows_client(LINK, key.duid.as_bytes()));
-    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &[POOL], Some(offer.prefix), None), Ok(offer));
+    assert_eq!(
+        b.leases.create(
+            b.now(),
+            IaRef::of(&key),
+            &Wanted { hint: Some(offer.prefix), ..Wanted::of(&[POOL]) }
+        ),
+        Ok(offer)
+    );
     b.settle();
     // Held already: what an extension would give.
-    let again = b.leases.offer(b.now(), IaRef::of(&key), &[POOL], Some(offer.prefix)).unwrap();
+    let again = b
+        .leases
+        .offer(b.now(), IaRef::of(&key), &Wanted { hint: Some(offer.prefix), ..Wanted::of(&[POOL]) })
+        .unwrap();
     assert_eq!((again.prefix, again.valid), (offer.prefix, Lifetime::from_wire(2 * DAY_SECS)));
 }
 
@@ -161,10 +172,18 @@ fn r2_a_new_holding_begins_with_nothing_acknowledged() {
     let prefix = b.create(1).unwrap().prefix;
     b.settle();
     assert!(b.known(1, prefix).acked_until > b.cluster());
+    let network = network_with(|wire| {
+        wire.version = 2;
+        wire.pools[0].affinity_secs = Some(0);
+    });
+    b.entry(vec![StoreEvent::Network(network)]);
     let free = b.record(prefix, 1, LeaseState::Free, ClusterTime::ZERO);
     b.lease(&free);
     let key = binding(2, IaKind::Na);
-    let given = b.leases.create(b.now(), IaRef::of(&key), &[POOL], Some(prefix), None).unwrap();
+    let given = b
+        .leases
+        .create(b.now(), IaRef::of(&key), &Wanted { hint: Some(prefix), ..Wanted::of(&[POOL]) })
+        .unwrap();
     assert_eq!((given.prefix, given.valid), (prefix, Lifetime::from_wire(3600)));
     assert_eq!(b.known(2, prefix).acked_until, ClusterTime::ZERO);
 }
@@ -211,7 +230,7 @@ fn sec_02_a_client_holds_a_bounded_number_of_leases() {
     let mut b = Bench::ready();
     let give = |b: &mut Bench, iaid| {
         let key = BindingKey { iaid: Iaid(iaid), ..binding(1, IaKind::Na) };
-        b.leases.create(b.now(), IaRef::of(&key), &[POOL], None, None)
+        b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[POOL]))
     };
     for iaid in 0..8 {
         assert!(give(&mut b, iaid).is_ok());
@@ -249,8 +268,8 @@ fn sec_02_leases_that_have_ended_count_apart_and_to_a_wider_bound() {
 fn fo_101_a_pool_of_another_relationship_is_none() {
     let mut b = Bench::ready();
     let key = binding(1, IaKind::Na);
-    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &[FOREIGN], None, None), Err(NoLease::NoPool));
-    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &[PREFIXES], None, None), Err(NoLease::NoPool));
+    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[FOREIGN])), Err(NoLease::NoPool));
+    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PREFIXES])), Err(NoLease::NoPool));
     assert!(b.leases.pool_of(Prefix::address(bits("2001:db8:0:2::1"))).is_none());
 }
 
@@ -278,10 +297,14 @@ fn rare_fields_are_sent_only_when_they_changed() {
             ..Default::default()
         }))
     };
-    let prefix = b.leases.create(b.now(), IaRef::of(&key), &[POOL], None, extra(1)).unwrap().prefix;
+    let prefix = b
+        .leases
+        .create(b.now(), IaRef::of(&key), &Wanted { extra: extra(1).as_ref(), ..Wanted::of(&[POOL]) })
+        .unwrap()
+        .prefix;
     assert_eq!(b.drain()[0].updates[0].extra, extra(1));
-    b.leases.extend(b.now(), IaRef::of(&key), prefix, extra(1)).unwrap();
+    b.leases.extend(b.now(), IaRef::of(&key), prefix, LifetimeWish::default(), extra(1)).unwrap();
     assert_eq!(b.drain()[0].updates[0].extra, None);
-    b.leases.extend(b.now(), IaRef::of(&key), prefix, extra(2)).unwrap();
+    b.leases.extend(b.now(), IaRef::of(&key), prefix, LifetimeWish::default(), extra(2)).unwrap();
     assert_eq!(b.drain()[0].updates[0].extra, extra(2));
 }

@@ -27,9 +27,15 @@ fn r2_a_range_with_former_owners_counts_only_once_loaded() {
     let free = b.leases.status(b.now()).pools[0].slots_free;
     assert_eq!(free, 1 + 15);
     let key = binding(2, IaKind::Na);
-    let last = b.leases.create(b.now(), IaRef::of(&key), &[POOL], Some(address(15)), None).unwrap();
+    let last = b
+        .leases
+        .create(b.now(), IaRef::of(&key), &Wanted { hint: Some(address(15)), ..Wanted::of(&[POOL]) })
+        .unwrap();
     assert_eq!(last.prefix, address(15));
-    let hinted = b.leases.offer(b.now(), IaRef::of(&key), &[POOL], Some(address(3))).unwrap();
+    let hinted = b
+        .leases
+        .offer(b.now(), IaRef::of(&key), &Wanted { hint: Some(address(3)), ..Wanted::of(&[POOL]) })
+        .unwrap();
     assert_ne!(hinted.prefix, address(3));
 }
 

@@ -1,11 +1,13 @@
 //! A frontend's leases against a store played by the test: it answers what it is told to.
 
 mod adoption;
+mod affinity;
 mod autonomy;
 mod born;
 mod budget;
 mod draining;
 mod give;
+mod lifetimes;
 mod load;
 mod map;
 mod merge;
@@ -14,9 +16,10 @@ mod ranges;
 mod returns;
 mod stop;
 
-use super::{Given, IaRef, Leases, News, NoLease};
+use super::{Given, IaRef, Leases, News, NoLease, Wanted};
 use crate::engine::Limits;
 use leasehold_proto::lease::{Lease, LeaseState};
+use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Network, fill_defaults};
 use leasehold_proto::session::{
     BatchOutcome, FromStore, Hello, LoadChunk, RangeRecord, SessionBatch, StoreEvent, StreamEntry, ToStore,
@@ -335,13 +338,13 @@ impl Bench {
 
     pub(super) fn create(&mut self, client: u8) -> Result<Given, NoLease> {
         let key = binding(client, IaKind::Na);
-        self.leases.create(self.now(), IaRef::of(&key), &[POOL], None, None)
+        self.leases.create(self.now(), IaRef::of(&key), &Wanted::of(&[POOL]))
     }
 
     pub(super) fn extend(&mut self, client: u8, prefix: Prefix) -> Option<Given> {
         let kind = if prefix.is_address() { IaKind::Na } else { IaKind::Pd };
         let key = binding(client, kind);
-        self.leases.extend(self.now(), IaRef::of(&key), prefix, None)
+        self.leases.extend(self.now(), IaRef::of(&key), prefix, LifetimeWish::default(), None)
     }
 
     pub(super) fn remaining(&self, client: u8, prefix: Prefix) -> Option<Given> {

@@ -12,7 +12,7 @@ fn order_an_ack_never_overtakes_an_update() {
             duid: Duid::new(&n.to_be_bytes()).unwrap(),
             ..binding(1, IaKind::Na)
         };
-        b.leases.create(b.now(), IaRef::of(&key), &[VAST], None, None).unwrap();
+        b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[VAST])).unwrap();
     }
     let expired = b.record(address(200), 9, LeaseState::Expired, ClusterTime::ZERO);
     b.lease(&expired);

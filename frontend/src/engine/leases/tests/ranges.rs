@@ -80,7 +80,10 @@ fn sv_213_reserved_interface_ids_are_never_given() {
     let mut b = Bench::ready();
     let key = binding(1, IaKind::Na);
     let zero = Prefix::address(bits("2001:db8:0:1::"));
-    let given = b.leases.create(b.now(), IaRef::of(&key), &[VAST], Some(zero), None).unwrap();
+    let given = b
+        .leases
+        .create(b.now(), IaRef::of(&key), &Wanted { hint: Some(zero), ..Wanted::of(&[VAST]) })
+        .unwrap();
     assert_ne!(given.prefix, zero);
     // A map leaves them out as well.
     let tiny = network_with(|wire| {
@@ -95,11 +98,11 @@ fn sv_213_reserved_interface_ids_are_never_given() {
     b.grant(PoolId(9), 0, true);
     for client in 10..13 {
         let key = binding(client, IaKind::Na);
-        let given = b.leases.create(b.now(), IaRef::of(&key), &[PoolId(9)], None, None).unwrap();
+        let given = b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PoolId(9)])).unwrap();
         assert_ne!(given.prefix, Prefix::address(bits("2001:db8:0:2::")));
     }
     let key = binding(13, IaKind::Na);
-    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &[PoolId(9)], None, None), Err(NoLease::NotNow));
+    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &Wanted::of(&[PoolId(9)])), Err(NoLease::NotNow));
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn sv_214_places_depend_on_the_key_and_stay_for_one_client() {
         b.answer_all();
         b.grant(VAST, 0, true);
         let binding = binding(client, IaKind::Na);
-        b.leases.offer(b.now(), IaRef::of(&binding), &[VAST], None).unwrap().prefix
+        b.leases.offer(b.now(), IaRef::of(&binding), &Wanted::of(&[VAST])).unwrap().prefix
     };
     assert_eq!(place(1, 1), place(1, 1));
     assert_ne!(place(1, 1), place(2, 1));

@@ -1,0 +1,163 @@
+//! Where a new lease may be: bounds on leases (SEC-02), hints, what an IA had last, and the allocators of pools.
+//!
+//! Owns the order in which places are looked for. What is kept for another client (affinity) comes after everything
+//! else; where the client asked for a length, each length is gone through to its end before the next (PD-04). Changes
+//! nothing. R1, R2, R4 and R6 are asked here: nothing is found but what this session may create now.
+
+use super::owned::{Look, Tier, Vacancy};
+use super::pool_ranges::Aim;
+use super::query::FREE_MAX;
+use super::{IaRef, Leases, NoLease, Wanted};
+use leasehold_proto::lease::LeaseExtra;
+use leasehold_proto::lifetimes::Promise;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::sabotage::{Mechanism, is_off};
+use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::words::{IaKind, PoolId, Prefix};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A place for a new lease, and what may be promised of it.
+pub(super) struct Place {
+    pub(super) pool: PoolId,
+    pub(super) prefix: Prefix,
+    pub(super) promise: Promise,
+}
+
+/// Pools that may promise something now.
+type Usable<'p> = [(&'p Pool, Promise)];
+
+impl Leases {
+    /// R1, R2, R4, R6: where a new lease may be, now.
+    pub(super) fn place(&self, now: LocalTime, ia: IaRef<'_>, wanted: &Wanted<'_>) -> Result<Place, NoLease> {
+        let fits = |pool: &&Pool| pool.kind == ia.kind && pool.link == ia.link;
+        let pools: SmallVec<[&Pool; 8]> =
+            wanted.pools.iter().filter_map(|id| self.names.pool(*id)).filter(fits).collect();
+        if pools.is_empty() {
+            return Err(NoLease::NoPool);
+        }
+        if self.has_too_many(ia, wanted.extra, wanted.replaces) {
+            return Err(NoLease::TooMany);
+        }
+        if self.session.stopping || self.session.draining || self.session.is_superseded() {
+            return Err(NoLease::NotNow);
+        }
+        let mut is_dry = true;
+        let usable: SmallVec<[(&Pool, Promise); 8]> = pools
+            .iter()
+            .filter_map(|pool| {
+                is_dry &= self.ranges.pool(pool.id).is_some_and(|r| r.demand.dry);
+                // Only before the deadline is there an MCLT; nothing is acknowledged of what nobody holds.
+                let promise = self.bounded(now, pool, ClusterTime::ZERO, wanted.lifetimes);
+                promise.map(|promise| (*pool, promise))
+            })
+            .collect();
+        if usable.is_empty() {
+            return Err(NoLease::NotNow);
+        }
+        let is_near = |a: &(&Pool, Promise), b: &(&Pool, Promise)| {
+            !wanted.by_length || a.0.geometry.length_bits() == b.0.geometry.length_bits()
+        };
+        let place = self.hinted_place(now, ia, &usable, wanted.hint).or_else(|| {
+            usable.chunk_by(is_near).find_map(|pools| {
+                let place = self.last_place(ia, pools).or_else(|| self.new_place(now, ia, pools, wanted));
+                if place.is_none() {
+                    self.note_missed(now, pools);
+                }
+                place
+            })
+        });
+        place.ok_or(if is_dry { NoLease::Dry } else { NoLease::NotNow })
+    }
+
+    fn note_missed(&self, now: LocalTime, pools: &Usable<'_>) {
+        for ranges in pools.iter().filter_map(|(pool, _)| self.ranges.pool(pool.id)) {
+            ranges.demand.missed(now);
+        }
+    }
+
+    /// The hint, unless it is kept for another client.
+    fn hinted_place(
+        &self,
+        now: LocalTime,
+        ia: IaRef<'_>,
+        usable: &Usable<'_>,
+        hint: Option<Prefix>,
+    ) -> Option<Place> {
+        let place = self.free_place(usable, hint?)?;
+        let vacancy = self.records.vacancy(place.prefix);
+        let is_kept = self.names.pool(place.pool).is_some_and(|pool| self.is_kept_on(now, pool, vacancy));
+        let is_own = || self.records.find(place.prefix).is_some_and(|at| self.records.belongs(at, ia));
+        (!is_kept || is_own()).then_some(place)
+    }
+
+    /// What the IA had last.
+    fn last_place(&self, ia: IaRef<'_>, usable: &Usable<'_>) -> Option<Place> {
+        let mut had = self.records.free(ia, FREE_MAX).map(|record| record.prefix());
+        had.find_map(|prefix| self.free_place(usable, prefix))
+    }
+
+    /// This very prefix, if it may be given.
+    fn free_place(&self, usable: &Usable<'_>, prefix: Prefix) -> Option<Place> {
+        let pool = self.names.pool_of(prefix)?;
+        let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
+        let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
+        (is_ours && self.records.is_free(prefix)).then_some(Place {
+            pool: pool.id,
+            prefix,
+            promise: *promise,
+        })
+    }
+
+    /// A place that nobody asked for: what is anybody's first.
+    fn new_place(
+        &self,
+        now: LocalTime,
+        ia: IaRef<'_>,
+        usable: &Usable<'_>,
+        wanted: &Wanted<'_>,
+    ) -> Option<Place> {
+        let relay = wanted.relay.filter(|_| ia.kind == IaKind::Pd).map(|relay| self.key.relay(relay));
+        let aim = Aim { client: self.key.place(ia.duid, ia.kind, ia.iaid), relay };
+        [Tier::Common, Tier::Kept].into_iter().find_map(|tier| {
+            usable.iter().find_map(|(pool, promise)| {
+                let look = Look {
+                    vacancy: &|prefix| self.records.vacancy(prefix),
+                    is_kept: &|vacancy| self.is_kept_on(now, pool, vacancy),
+                };
+                let ranges = self.ranges.pool(pool.id)?;
+                let prefix = ranges.pick(tier, aim, &look);
+                if prefix.is_none() && (tier == Tier::Kept || ranges.next_due().is_none()) {
+                    ranges.demand.starved();
+                }
+                Some(Place { pool: pool.id, prefix: prefix?, promise: *promise })
+            })
+        })
+    }
+
+    /// Whether what is free of a pool is kept for who had it last.
+    fn is_kept_on(&self, now: LocalTime, pool: &Pool, vacancy: Vacancy) -> bool {
+        let until = vacancy.kept_until(pool.affinity);
+        until.is_some_and(|until| self.cluster_time_at_most(now).is_some_and(|now| now < until))
+    }
+
+    /// Lets kept slots whose time is over be anybody's. Nothing due costs next to nothing.
+    pub(super) fn release_kept(&mut self, now: LocalTime, budget: u32) {
+        if !self.ranges.keeps_any() {
+            return;
+        }
+        let Some(now) = self.cluster_time_at_most(now) else { return };
+        let records = &self.records;
+        self.ranges.release_kept(now, budget, &|prefix| records.vacancy(prefix));
+    }
+
+    /// SEC-02: whether a client, or the port that it sits behind, may have no more leases on a link; `replaces`: so many
+    /// of them give way to the new one.
+    pub(super) fn has_too_many(&self, ia: IaRef<'_>, extra: Option<&Arc<LeaseExtra>>, replaces: u32) -> bool {
+        let limits = self.names.limits(ia.link);
+        let client = self.records.client_held(ia.link, ia.duid).unwrap_or_default();
+        let relay = extra.and_then(|extra| extra.relay.as_ref());
+        client.reaches(limits.leases_per_client.saturating_add(replaces))
+            || relay.is_some_and(|relay| self.records.ports().is_full(ia.link, &limits, relay, replaces))
+    }
+}

@@ -1,0 +1,172 @@
+//! Rules of pools: bounds of lifetimes, order, and what may overlap.
+
+use super::Item;
+use crate::lifetimes::LifetimeWish;
+use crate::network::{Network, fill_defaults};
+use crate::pool::{Allocator, Pool};
+use crate::time::Lifetime;
+use crate::v1;
+
+fn octets(text: &str) -> Vec<u8> {
+    text.parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec()
+}
+
+fn on_link(text: &str) -> v1::Prefix {
+    let (address, length) = text.split_once('/').unwrap();
+    v1::Prefix { address: octets(address), length_bits: length.parse().unwrap() }
+}
+
+/// One link with an address pool and a pool of /56.
+fn wire() -> v1::Network {
+    let pool = |name: &str, kind: v1::IaKind, first: &str, last: &str, length_bits| v1::Pool {
+        name: name.into(),
+        link: "lan".into(),
+        kind: kind.into(),
+        first: octets(first),
+        last: octets(last),
+        length_bits,
+        ..v1::Pool::default()
+    };
+    v1::Network {
+        links: vec![v1::Link {
+            name: "lan".into(),
+            prefixes: vec![on_link("2001:db8:1::/64")],
+            ..v1::Link::default()
+        }],
+        pools: vec![
+            pool("a", v1::IaKind::Na, "2001:db8:1::1", "2001:db8:1::ffff:ffff:ffff", 128),
+            pool("p", v1::IaKind::Pd, "2001:db8:8000::", "2001:db8:8000:ff00::", 56),
+        ],
+        relationships: vec![v1::Relationship {
+            name: "r".into(),
+            server_duid: vec![0, 2, 0, 0, 0, 1, 1],
+            primary: "fe-a".into(),
+            pools: vec!["a".into(), "p".into()],
+            ..v1::Relationship::default()
+        }],
+        ..v1::Network::default()
+    }
+}
+
+fn checked(change: impl FnOnce(&mut v1::Network)) -> Result<Network, Vec<(Item, &'static str)>> {
+    let mut wire = wire();
+    change(&mut wire);
+    fill_defaults(&mut wire);
+    Network::from_wire(&wire).map_err(|errors| errors.iter().map(|e| (e.item, e.field)).collect())
+}
+
+fn pool(change: impl FnOnce(&mut v1::Pool)) -> Result<Pool, Vec<(Item, &'static str)>> {
+    checked(|wire| change(&mut wire.pools[0])).map(|network| network.pools[0].clone())
+}
+
+fn secs(secs: u32) -> Lifetime {
+    Lifetime::from_wire(secs)
+}
+
+#[test]
+fn defaults_outside_their_bounds_are_refused() {
+    let with = |preferred, valid, bounds: v1::Lifetimes| {
+        pool(|pool| {
+            pool.preferred_lifetime_secs = preferred;
+            pool.valid_lifetime_secs = valid;
+            pool.lifetimes = Some(bounds);
+        })
+        .map(|_| ())
+    };
+    let bounds = v1::Lifetimes {
+        preferred_min_secs: 100,
+        preferred_max_secs: 200,
+        valid_min_secs: 300,
+        valid_max_secs: 400,
+        ..v1::Lifetimes::default()
+    };
+    assert_eq!(with(100, 400, bounds), Ok(()));
+    assert_eq!(with(99, 400, bounds), Err(vec![(Item::Pool(0), "preferred_lifetime")]));
+    assert_eq!(with(201, 400, bounds), Err(vec![(Item::Pool(0), "preferred_lifetime")]));
+    assert_eq!(with(150, 299, bounds), Err(vec![(Item::Pool(0), "valid_lifetime")]));
+    assert_eq!(with(150, 401, bounds), Err(vec![(Item::Pool(0), "valid_lifetime")]));
+}
+
+#[test]
+fn what_a_class_asks_for_is_kept_within_the_bounds_of_the_pool() {
+    let pool = pool(|pool| {
+        pool.preferred_lifetime_secs = 1000;
+        pool.valid_lifetime_secs = 2000;
+        pool.lifetimes = Some(v1::Lifetimes {
+            preferred_min_secs: 500,
+            preferred_max_secs: 1500,
+            valid_max_secs: 3000,
+            ..v1::Lifetimes::default()
+        });
+    })
+    .unwrap();
+    let desired = |preferred: Option<u32>, valid: Option<u32>| {
+        pool.desired(LifetimeWish { preferred: preferred.map(secs), valid: valid.map(secs) })
+    };
+    assert_eq!(desired(None, None), (secs(1000), secs(2000)));
+    assert_eq!(desired(Some(700), Some(2500)), (secs(700), secs(2500)));
+    assert_eq!(
+        desired(Some(10), Some(10)),
+        (secs(500), secs(2000)),
+        "no lower bound: the default is the lowest"
+    );
+    assert_eq!(desired(Some(9000), Some(9000)), (secs(1500), secs(3000)));
+    assert_eq!(
+        desired(Some(u32::MAX), Some(u32::MAX)),
+        (secs(1500), secs(3000)),
+        "infinity is above any bound"
+    );
+}
+
+#[test]
+fn a_pool_without_bounds_gives_its_defaults_whatever_a_class_asks_for() {
+    let pool = pool(|_| {}).unwrap();
+    let wish = LifetimeWish { preferred: Some(secs(1)), valid: Some(secs(u32::MAX)) };
+    assert_eq!(pool.desired(wish), (pool.preferred, pool.valid));
+}
+
+#[test]
+fn leases_are_given_in_order_from_ranges_with_a_map() {
+    let in_order = |range_bits| {
+        pool(|pool| {
+            pool.allocator = v1::Allocator::InOrder.into();
+            pool.range_bits = range_bits;
+        })
+    };
+    let by_default = in_order(None).unwrap();
+    assert_eq!((by_default.allocator, by_default.geometry.range_bits()), (Allocator::InOrder, 16));
+    assert_eq!(in_order(Some(17)).unwrap_err(), [(Item::Pool(0), "range_size")]);
+    assert_eq!(pool(|_| {}).unwrap().geometry.range_bits(), 32, "a hashed one has larger ones");
+}
+
+#[test]
+fn pd_11_an_on_link_prefix_lies_in_no_delegated_one_but_where_it_is_excluded() {
+    let with = |prefix: &str, exclude: Option<(u32, u64)>| {
+        let result = checked(|wire| {
+            wire.links[0].prefixes.push(on_link(prefix));
+            wire.pools[1].exclude =
+                exclude.map(|(length_bits, subnet)| v1::PrefixExclude { length_bits, subnet });
+        });
+        result.map(|_| ())
+    };
+    let clash = Err(vec![(Item::Pool(1), "prefixes")]);
+    assert_eq!(with("2001:db8:8000:4ff::/64", None), clash);
+    assert_eq!(with("2001:db8:8000:4ff::/64", Some((64, 0xff))), Ok(()));
+    assert_eq!(with("2001:db8:8000:4ff:8000::/65", Some((64, 0xff))), Ok(()), "a part of it");
+    assert_eq!(with("2001:db8:8000:4fe::/64", Some((64, 0xff))), clash, "beside it");
+    assert_eq!(with("2001:db8:8000:4fe::/63", Some((64, 0xff))), clash, "more than it");
+    assert_eq!(with("2001:db8:8000:400::/56", Some((64, 0xff))), clash);
+    assert_eq!(with("2001:db8::/32", Some((64, 0xff))), clash);
+    assert_eq!(with("2001:db8:8001::/64", None), Ok(()));
+}
+
+#[test]
+fn pd_08_what_is_excluded_lies_in_the_delegated_prefix_and_is_longer() {
+    let with = |length_bits, subnet| {
+        checked(|wire| wire.pools[1].exclude = Some(v1::PrefixExclude { length_bits, subnet })).map(|_| ())
+    };
+    assert_eq!(with(64, 255), Ok(()));
+    assert_eq!(with(64, 256), Err(vec![(Item::Pool(1), "exclude_subnet")]));
+    assert_eq!(with(56, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
+    assert_eq!(with(129, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
+}
