@@ -61,7 +61,7 @@ impl World {
         let frontend = FrontendId::new("fe-a").unwrap();
         let outcomes = world.apply(vec![
             Command::Found(found),
-            Command::ApplyNetwork { expected_version: 0, network },
+            Command::ApplyNetwork { expected_version: 0, network: Box::new(network) },
             Command::OpenSession { frontend, host: None },
         ]);
         let Some(Outcome::SessionOpened(epoch)) = outcomes.last() else { panic!("{outcomes:?}") };

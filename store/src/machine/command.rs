@@ -39,7 +39,7 @@ pub enum Command {
         /// The version that it was made from; 0 = whatever is there.
         expected_version: u64,
         /// Names, not numbers: the machine numbers what is new.
-        network: v1::Network,
+        network: Box<v1::Network>,
     },
     /// Rows of an old cluster, key and value, before one is founded from them (FO-907).
     RestoreRows {
@@ -192,7 +192,7 @@ impl Command {
             Body::Session(b) => Self::Session(Arc::new(SessionBatch::try_from(&b)?)),
             Body::Network(n) => Self::ApplyNetwork {
                 expected_version: n.expected_version,
-                network: n.network.ok_or(ConvertError::Missing("network"))?,
+                network: Box::new(n.network.ok_or(ConvertError::Missing("network"))?),
             },
         })
     }
@@ -240,7 +240,7 @@ impl Command {
             Self::Session(batch) => Body::Session(batch.as_ref().into()),
             Self::ApplyNetwork { expected_version, network } => Body::Network(v1::ApplyNetwork {
                 expected_version: *expected_version,
-                network: Some(network.clone()),
+                network: Some(network.as_ref().clone()),
             }),
         };
         v1::Command { body: Some(body) }

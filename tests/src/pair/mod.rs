@@ -129,7 +129,7 @@ impl Pair {
     /// Applies a configuration.
     pub fn configure(&mut self, mut network: v1::Network) {
         leasehold_proto::network::fill_defaults(&mut network);
-        let outcome = self.command(Command::ApplyNetwork { expected_version: 0, network });
+        let outcome = self.command(Command::ApplyNetwork { expected_version: 0, network: Box::new(network) });
         assert!(matches!(outcome, Outcome::NetworkApplied { .. }), "{outcome:?}");
     }
 

@@ -317,7 +317,7 @@ impl World {
     fn ask_for_network(&mut self) {
         leasehold_proto::network::fill_defaults(&mut self.operator.network);
         let network = self.operator.network.clone();
-        self.ask(Command::ApplyNetwork { expected_version: 0, network });
+        self.ask(Command::ApplyNetwork { expected_version: 0, network: Box::new(network) });
     }
 
     fn change_cut(&mut self, slot: usize, node: usize, up: bool, down: bool, begins: bool) {

@@ -90,7 +90,7 @@ impl World {
         if self.operator.in_force.as_ref() != Some(&self.plan.network) {
             self.operator.network = self.plan.network.clone();
             let network = self.plan.network.clone();
-            self.ask(Command::ApplyNetwork { expected_version: 0, network });
+            self.ask(Command::ApplyNetwork { expected_version: 0, network: Box::new(network) });
         }
         let drained: Vec<FrontendId> = self.store.reference.draining().cloned().collect();
         drained.into_iter().for_each(|frontend| self.ask(Command::Drain { frontend, on: false }));
@@ -102,7 +102,7 @@ impl World {
             (Command::ApplyNetwork { network, .. }, Outcome::NetworkApplied { .. }) => {
                 self.counts.configurations += 1;
                 self.note_unsettled(network);
-                self.operator.in_force = Some(network.clone());
+                self.operator.in_force = Some(network.as_ref().clone());
             }
             (Command::ApplyNetwork { .. }, Outcome::NetworkRefused(refusal)) => {
                 self.fail(format!("a configuration was refused: {refusal}"));

@@ -103,7 +103,7 @@ impl World {
 
     pub(super) fn apply_network(&mut self, mut network: v1::Network) {
         leasehold_proto::network::fill_defaults(&mut network);
-        self.apply(vec![Command::ApplyNetwork { expected_version: 0, network }]);
+        self.apply(vec![Command::ApplyNetwork { expected_version: 0, network: Box::new(network) }]);
     }
 
     /// Applies commands that no connection proposed.

@@ -50,7 +50,8 @@ fn fo_908_numbers_and_server_duids_stay_with_names() {
 #[test]
 fn an_entry_without_defaults_is_refused() {
     let mut lab = Lab::new();
-    let applied = lab.apply(vec![Command::ApplyNetwork { expected_version: 0, network: network() }]);
+    let applied =
+        lab.apply(vec![Command::ApplyNetwork { expected_version: 0, network: Box::new(network()) }]);
     let [Outcome::NetworkRefused(NetworkRefusal::Invalid(lines))] = &applied.outcomes[..] else {
         panic!("{:?}", applied.outcomes)
     };

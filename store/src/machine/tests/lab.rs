@@ -70,7 +70,7 @@ pub(super) fn network() -> v1::Network {
 /// The command that applies a network, defaults filled in.
 pub(super) fn applying(mut network: v1::Network) -> Command {
     leasehold_proto::network::fill_defaults(&mut network);
-    Command::ApplyNetwork { expected_version: 0, network }
+    Command::ApplyNetwork { expected_version: 0, network: Box::new(network) }
 }
 
 pub(super) fn frontend(name: &str) -> FrontendId {

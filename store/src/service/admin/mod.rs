@@ -274,7 +274,7 @@ impl Admin for AdminService {
         }
         self.provide_secret(&network).await?;
         let expected_version = request.expected_version;
-        match self.propose(Command::ApplyNetwork { expected_version, network }).await? {
+        match self.propose(Command::ApplyNetwork { expected_version, network: Box::new(network) }).await? {
             Outcome::NetworkApplied { version } => {
                 tracing::info!(version, "a network configuration was applied");
                 Ok(Response::new(v1::ApplyNetworkAnswer { version }))

@@ -126,7 +126,7 @@ impl World {
                 server_duid_seed: [7; 16],
                 restored: None,
             }),
-            Command::ApplyNetwork { expected_version: 0, network: self.plan.network.clone() },
+            Command::ApplyNetwork { expected_version: 0, network: Box::new(self.plan.network.clone()) },
         ];
         let payload = CommandBatch { stamp: ClusterTime::ZERO, commands }.encode().into();
         self.append_committed(payload, None);
