@@ -13,10 +13,6 @@ use leasehold_proto::words::{LinkId, Prefix};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
 
-/// Whose bucket: a client's, or a port's.
-const CLIENT: u8 = 1;
-const PORT: u8 = 2;
-
 /// Whether a Relay-forward may come from there: its source is on the list, if there is one, and the interface is not one
 /// for clients alone, from which relay data would be forged.
 pub(super) fn check_relay(
@@ -48,46 +44,50 @@ pub(super) fn check_client(
     Ok(())
 }
 
-/// Whether the client, and the port through which it is heard, may send one more message now.
+/// Whether the client, and the port through which it is heard, may send one more message now. `client`: its hash under a
+/// secret key.
 pub(super) fn check_rate(
     rates: &mut Rates,
     hash: SipHasher13,
     now: LocalTime,
     (link, limits): (LinkId, &Limits),
     (message, relay, packet): (&ClientMessage<'_>, Option<&RelayChain<'_>>, &Packet<'_>),
-    client: &[u8],
+    client: u64,
 ) -> Result<(), Discard> {
     let work = match message.kind {
-        MessageKind::Solicit | MessageKind::Confirm | MessageKind::InformationRequest => Work::New,
+        MessageKind::Solicit
+        | MessageKind::Confirm
+        | MessageKind::InformationRequest
+        | MessageKind::AddrRegInform => Work::New,
         _ => Work::Leases,
     };
-    let bucket = |whose: u8, parts: [&[u8]; 2]| {
-        let mut hash = hash;
-        hash.write(&[whose]);
-        hash.write(&link.0.to_be_bytes());
-        for part in parts {
-            hash.write(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            hash.write(part);
-        }
-        hash.finish()
-    };
-    if !rates.take(now, bucket(CLIENT, [client, &[]]), limits.messages_per_client, work) {
+    let on_link = |whose: u64| whose ^ u64::from(link.0).rotate_left(32);
+    let is_port_bounded = limits.messages_per_port != u32::MAX;
+    if !rates.take(now, on_link(client), limits.messages_per_client, work)
+        || is_port_bounded
+            && !rates.take(now, on_link(port(hash, relay, packet)), limits.messages_per_port, work)
+    {
         return Err(Discard::RateLimited);
     }
-    if limits.messages_per_port == u32::MAX {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// The port through which a client is heard: its link-layer address where a relay tells it, else the Interface-Id of the
+/// level next to it and the relay; of a direct client its own address.
+fn port(mut hash: SipHasher13, relay: Option<&RelayChain<'_>>, packet: &Packet<'_>) -> u64 {
     let source = packet.source.octets();
-    let port = match relay {
-        None => [&source[..], &[]],
+    let parts: [&[u8]; 2] = match relay {
+        None => [&source, &[]],
         Some(chain) => match (chain.client_link_layer(), chain.innermost().interface_id) {
             (Some(link_layer), _) => [link_layer, &[]],
-            (None, interface_id) => [&source[..], interface_id.unwrap_or_default()],
+            (None, interface_id) => [&source, interface_id.unwrap_or_default()],
         },
     };
-    if rates.take(now, bucket(PORT, port), limits.messages_per_port, work) {
-        Ok(())
-    } else {
-        Err(Discard::RateLimited)
+    // No DUID has this length, so that no client's bucket is a port's.
+    hash.write(&[0]);
+    for part in parts {
+        hash.write(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.write(part);
     }
+    hash.finish()
 }

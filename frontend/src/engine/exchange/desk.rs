@@ -334,6 +334,7 @@ impl<S: ReplySink> Desk<'_, S> {
             self.exchange.heard.heard(topology.link(link).id);
         }
         let speaker = Speaker::new(message, relay, packet);
+        let client = speaker_hash(self.exchange.message_hash, &speaker);
         let classes = classes_of(topology.network(), Sender { message, relay, packet });
         traced::classes(self.trace, topology.network(), &classes);
         access::check_client(topology.network(), topology.link(link), &classes, message)?;
@@ -341,14 +342,7 @@ impl<S: ReplySink> Desk<'_, S> {
             let (link, exchange) = (topology.link(link), &mut *self.exchange);
             let sender = (message, relay, packet);
             let bounds = (link.id, &link.limits);
-            access::check_rate(
-                &mut exchange.rates,
-                exchange.message_hash,
-                self.now,
-                bounds,
-                sender,
-                speaker.octets(),
-            )?;
+            access::check_rate(&mut exchange.rates, exchange.message_hash, self.now, bounds, sender, client)?;
         }
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
@@ -357,7 +351,7 @@ impl<S: ReplySink> Desk<'_, S> {
             let (relationship, kind) = (place.relationship().id, message.kind.to_wire());
             self.heard_of_asked(relationship, place.link_id(), message.client_id, kind);
         }
-        let key = message_key(self.exchange.message_hash, message, speaker.octets());
+        let key = message_key(client, message);
         let mut cause = None;
         let mut went_unanswered = false;
         match occasion {
@@ -562,7 +556,11 @@ impl<S: ReplySink> Desk<'_, S> {
         };
         self.leases.reply_begin();
         let before = traced::before(self.trace, &cx, self.leases);
-        let plan = legacy::or_temporary(&cx, plan(&cx, self.leases))?;
+        let plan = match plan(&cx, self.leases) {
+            Ok(plan) => plan,
+            Err(Discard::NothingToSay) if legacy::has_temporary_alone(&cx) => Plan::reply(),
+            Err(reason) => return Err(reason),
+        };
         let options = place.topology.options_for(place.link, classes, cx.duid, || {
             let first = plan.ias.iter().flat_map(|ia| &ia.lines).find(|line| line.extended)?;
             Some(self.leases.pool_of(first.prefix)?.id)
@@ -618,12 +616,16 @@ fn came_again(
     came_again && claim.partners.hears_relay
 }
 
-/// Knows a message again: the same client, kind and transaction. Keyed by a secret, so that nobody can make two
-/// clients' messages look alike.
-fn message_key(mut hash: SipHasher13, message: &ClientMessage<'_>, client: &[u8]) -> u64 {
-    hash.write(&[message.kind.to_wire()]);
-    hash.write(&message.transaction_id.0);
-    hash.write(client);
+/// Knows a message again: the same client, kind and transaction. `client`: its hash under a secret key, so that nobody can
+/// make two clients' messages look alike.
+fn message_key(client: u64, message: &ClientMessage<'_>) -> u64 {
+    let [x0, x1, x2] = message.transaction_id.0;
+    client ^ u64::from(u32::from_be_bytes([message.kind.to_wire(), x0, x1, x2]))
+}
+
+/// A client by its DUID or address, under a secret key.
+fn speaker_hash(mut hash: SipHasher13, speaker: &Speaker<'_>) -> u64 {
+    hash.write(speaker.octets());
     hash.finish()
 }
 

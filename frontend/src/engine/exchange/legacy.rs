@@ -5,7 +5,7 @@
 //! Source: RFC 8415 §16, §18.3, §18.4.
 
 use super::context::Context;
-use super::plan::{Plan, Status};
+use super::plan::Status;
 use super::pools::Topology;
 use crate::codec::wire::{msg, opt};
 use crate::codec::{ClientMessage, Discard, EncodeError, IaKind, MessageKind, TemporaryIa, Writer, validate};
@@ -35,14 +35,9 @@ pub(super) fn named<'c>(cx: &'c Context<'_, '_>) -> impl Iterator<Item = Prefix>
     cx.temporary.iter().flat_map(TemporaryIa::addresses).filter(|bits| *bits != 0).map(Prefix::address)
 }
 
-/// The answer, also where a message has nothing but IA_TAs and would get none for lack of anything else to say.
-pub(super) fn or_temporary(cx: &Context<'_, '_>, plan: Result<Plan, Discard>) -> Result<Plan, Discard> {
-    match plan {
-        Err(Discard::NothingToSay) if cx.message.ias.is_empty() && !cx.temporary.is_empty() => {
-            Ok(Plan::reply())
-        }
-        plan => plan,
-    }
+/// Whether a message has nothing but IA_TAs: it is answered though there is nothing else to say.
+pub(super) fn has_temporary_alone(cx: &Context<'_, '_>) -> bool {
+    cx.message.ias.is_empty() && !cx.temporary.is_empty()
 }
 
 /// Writes an IA_TA for each that the client sent, with the one thing that there is to say of it.

@@ -130,28 +130,42 @@ impl PlaceOptions {
         pool: impl FnOnce() -> Option<PoolId>,
     ) -> SpeakingOptions<'_> {
         let mut sets = SpeakingOptions::new();
-        if !self.hosts.is_empty() {
-            sets.extend(self.hosts.get(duid));
+        if !self.hosts.is_empty()
+            && let Some(host) = self.hosts.get(duid)
+        {
+            sets.push(host);
         }
-        sets.extend(classes.iter().filter_map(|at| self.classes.get(*at)));
+        for class in classes.iter().filter_map(|at| self.classes.get(*at)) {
+            sets.push(class);
+        }
         let of_pool = if self.pools.is_empty() { None } else { pool().and_then(|id| self.pools.get(&id)) };
-        sets.extend(of_pool.or_else(|| self.links.get(link)));
+        if let Some(place) = of_pool.or_else(|| self.links.get(link)) {
+            sets.push(place);
+        }
         sets
     }
 }
 
-/// What of these is sent.
-pub(super) fn chosen<'s>(sets: &'s [&'s OptionSet], oro: Oro<'s>) -> impl Iterator<Item = (u16, &'s [u8])> {
-    sets.iter().enumerate().flat_map(move |(at, set)| {
-        set.0.iter().filter_map(move |entry| {
-            let code = entry.key.0;
+/// Hands over what of these is sent.
+///
+/// Errors: the first that `send` has.
+pub(super) fn each_chosen<'s, E>(
+    sets: &[&'s OptionSet],
+    oro: Oro<'_>,
+    mut send: impl FnMut(u16, &'s [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    for (at, set) in sets.iter().enumerate() {
+        let (above, below) = (&sets[..at], &sets[at + 1..]);
+        for entry in &set.0 {
             let wanted = entry.forced
-                || (entry.requestable && oro.contains(code))
-                || sets[at + 1..].iter().any(|below| below.forces(entry.key));
-            let is_replaced = || sets[..at].iter().any(|above| above.has(entry.key));
-            (wanted && !is_replaced()).then_some((code, entry.data.as_slice()))
-        })
-    })
+                || (entry.requestable && oro.contains(entry.key.0))
+                || below.iter().any(|below| below.forces(entry.key));
+            if wanted && !above.iter().any(|above| above.has(entry.key)) {
+                send(entry.key.0, &entry.data)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -163,7 +177,13 @@ mod tests {
     }
 
     fn sent(sets: &[&OptionSet], codes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        chosen(sets, Oro::from_data(codes).expect("even")).map(|(code, data)| (code, data.to_vec())).collect()
+        let mut sent = Vec::new();
+        let oro = Oro::from_data(codes).expect("even");
+        let sound: Result<(), ()> = each_chosen(sets, oro, |code, data| {
+            sent.push((code, data.to_vec()));
+            Ok(())
+        });
+        sound.map(|()| sent).expect("nothing fails here")
     }
 
     #[test]

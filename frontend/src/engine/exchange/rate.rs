@@ -4,7 +4,8 @@
 //! owner was allowed so far is paid for at the configured rate (the generic cell rate algorithm); what lies further
 //! ahead than [`WINDOW`] is refused. A bucket that is needed for another takes the place of the one that owes least, so
 //! whoever floods is remembered, and nobody is ever refused for another's messages, but by a collision of 64-bit
-//! hashes under a secret key. 131,072 buckets take 2 MiB, made when the first bound is configured.
+//! hashes under a secret key. 8192 buckets take 128 KiB, which the processor keeps at hand; more are not needed, for what is to be remembered is who
+//! sends too much, and not who sends.
 
 use leasehold_proto::time::LocalTime;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const SHARES: u64 = 4;
 /// Buckets that lie together, so that one look brings one line of the processor's cache.
 const WAYS: usize = 4;
 /// Sets of buckets: a power of two.
-const SETS: usize = 1 << 15;
+const SETS: usize = 1 << 11;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket {

@@ -7,7 +7,7 @@
 
 use super::context::Context;
 use super::exclude;
-use super::options::{OptionSet, chosen};
+use super::options::{OptionSet, each_chosen};
 use super::plan::{Body, IaAnswer, Plan, Status};
 use super::{legacy, register, relay_supplied};
 use crate::codec::wire::{CLIENT_PORT, msg, opt};
@@ -136,14 +136,22 @@ fn write_options(
         return Ok(());
     }
     let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
-    let offer = register::is_offered(cx).then_some((opt::ADDR_REG_ENABLE, [].as_slice()));
-    let supplied = relay_supplied::options(cx, options);
-    for (code, data) in offer.into_iter().chain(chosen(options, cx.message.oro)).chain(supplied) {
+    let mut send = |code: u16, data: &[u8]| {
         match code {
             opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}
             _ if out.len() + OPTION_HEADER_LEN + data.len() > limit => left_out.push(code),
             opt::CLIENT_ARCH_TYPE => write_architectures(cx, data, out)?,
             _ => out.option(code, data)?,
+        }
+        Ok(())
+    };
+    if register::is_offered(cx) {
+        send(opt::ADDR_REG_ENABLE, &[])?;
+    }
+    each_chosen(options, cx.message.oro, &mut send)?;
+    if cx.relay.is_some() {
+        for (code, data) in relay_supplied::options(cx, options) {
+            send(code, data)?;
         }
     }
     Ok(())

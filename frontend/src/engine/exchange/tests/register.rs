@@ -204,7 +204,10 @@ fn sv_381_the_stores_word_stands_unless_the_client_was_heard_since() {
 
 #[test]
 fn sv_381_a_client_has_a_bounded_number_of_registrations() {
-    let mut lab = Lab::with("fe-a", registering());
+    let mut wire = registering();
+    // So many messages at once are more than a client may send.
+    wire.limits = Some(v1::Limits { messages_per_client: Some(0), ..v1::Limits::default() });
+    let mut lab = Lab::with("fe-a", wire);
     let register = |lab: &mut Lab, n: u8, duid: &[u8]| {
         let address = format!("2001:db8:1::beef:{n:x}");
         let message = Msg::bare(msg::ADDR_REG_INFORM).client(duid).opt(opt::IA_ADDR, &told(&address, 60));
