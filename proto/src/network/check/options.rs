@@ -8,6 +8,13 @@ use crate::v1;
 /// Checks the options of one place.
 pub(super) fn options(c: &mut Checker, item: Item, raw: Option<&v1::DhcpOptions>) -> Options {
     let mut sound: Options = Vec::new();
+    if raw.is_some_and(|raw| !raw.dns_servers.is_empty() || !raw.domain_search.is_empty()) {
+        c.fail(
+            item,
+            "options",
+            "are written as an older release wrote them: upgrade the program that sent them",
+        );
+    }
     for option in raw.map(|raw| raw.options.as_slice()).unwrap_or_default() {
         match (c.dictionary.check(option.code, &option.data), value(option)) {
             (Ok(()), Some(value)) => {
