@@ -228,3 +228,20 @@ fn sv_381_a_row_of_a_newer_program_is_refused() {
     let error = Machine::from_rows(&mut rows.into_iter()).unwrap_err();
     assert!(error.to_string().contains(&format!("format {}", FORMAT_VERSION + 1)), "{error}");
 }
+
+#[test]
+fn sec_01_refreshes_without_end_leave_nothing_behind() {
+    let (mut lab, a, _) = lab();
+    let before = lab.machine.due.len();
+    for n in 0..50 {
+        tell(&mut lab, a, 0x99, 1, 1000 + n);
+    }
+    // Two clients that take it from each other, and one that ends it.
+    for n in 0..50 {
+        tell(&mut lab, a, 0x99, (n % 2) as u8 + 1, 2000 - n);
+    }
+    assert_eq!(lab.machine.due.len(), before + 1, "one reminder for one registration");
+    tell(&mut lab, a, 0x99, 2, 0);
+    assert!(!is_registered(&lab, 0x99));
+    assert_eq!(lab.machine.due.len(), before);
+}
