@@ -23,6 +23,10 @@ use crate::local::{Layout, LocalCluster, LocalError, Options};
 const LINK_ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xbe, 0, 0, 0, 0, 1);
 
 const NETWORK: &str = r#"
+# The same clients renew as fast as they are answered.
+[limits]
+messages_per_client = "unlimited"
+
 [[link]]
 name = "bench"
 prefixes = ["2001:db8:be::/64"]

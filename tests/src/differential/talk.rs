@@ -382,6 +382,22 @@ impl<'w> Talk<'w> {
         Ok(heard)
     }
 
+    /// Sends a message, and waits for its answer if that does not come at once: a server may have to ask somebody.
+    ///
+    /// # Errors
+    /// When nothing comes within five seconds.
+    pub fn ask_and_wait(&mut self, message: Message) -> Result<Heard> {
+        let name = name_of(&message);
+        let wrapped = self.wrap(message);
+        let mut answers = self.wire.exchange(&self.way, &wrapped)?;
+        if answers.is_empty() {
+            answers.push(receive(&self.wire.client)?);
+        }
+        let (heard, lines) = self.read(&wrapped, &answers);
+        self.steps.push(Step { message: format!("{} {name}", self.steps.len() + 1), answer: lines });
+        Ok(heard)
+    }
+
     /// Records that the script could not go on.
     pub(super) fn stopped(&mut self, error: &anyhow::Error) {
         self.steps.push(Step { message: END.to_owned(), answer: vec![format!("{error:#}")] });

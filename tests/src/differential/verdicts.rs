@@ -47,21 +47,6 @@ impl Entry {
 /// All reasons, those that are to be mended first.
 pub const TABLE: &[Entry] = &[
     mend(
-        "Renew and Rebind of a lease that was released go unanswered",
-        "RFC 9915 §18.3.4, §18.3.5; SV-334",
-        "A Renew for an IA without binding is to be answered: with leases, with NoAddrsAvail, or with \
-         NoBinding. We keep silent until the released lease is free, which may take until its \
-         acknowledged lifetime is over.",
-        &["Renew after Release", "Rebind after Release"],
-    ),
-    mend(
-        "Who gave a lease back and asks for it again is given another",
-        "SV-363; FO-502",
-        "The same client may have it again at once, and is to have it for the time of affinity. Nobody \
-         else may, so nothing is won by holding it back.",
-        &["Release, then Request naming the address"],
-    ),
-    mend(
         "Names are not answered",
         "RFC 4704 §6; DN-02 to DN-04",
         "The client sent option 39 and asked for it. It comes with the work on DNS names, which is not done.",
@@ -99,6 +84,12 @@ pub const TABLE: &[Entry] = &[
         &["Solicit hinting at one address in two IAs"],
     ),
     ours(
+        "Who comes back is offered what it had",
+        "SV-363",
+        "The client gave its lease back and solicits again. Kea offers it another, though nobody else has taken the first.",
+        &["Release, then Solicit"],
+    ),
+    ours(
         "A hint of a length is followed",
         "RFC 8168 §3.2; PD-04",
         "The pool of that length comes first, else the one of the longest prefixes that are still \
@@ -111,6 +102,7 @@ pub const TABLE: &[Entry] = &[
             "Request for ::/60",
             "Request for ::/62",
             "Renew with an IA_PD more, hinting at ::/60",
+            "Request for another client's prefix, or else a length",
         ],
     ),
     ours(

@@ -137,6 +137,9 @@ pub(super) struct Holdings {
     pub(super) kept: SmallVec<[Prefix; 4]>,
     /// Of pools that are configured no more: the client is to have others (PD-14).
     pub(super) ending: SmallVec<[Prefix; 4]>,
+    /// What the IA had and does not have any more, but nobody else can have yet: its client is back, and gets it again if
+    /// the store agrees (SV-363).
+    pub(super) returning: Option<Prefix>,
     /// The client asks for a length of which it has nothing: a prefix of exactly that length goes before what it has
     /// (PD-04, RFC 8168 §3.2).
     pub(super) length: Option<u8>,
@@ -150,6 +153,9 @@ impl Holdings {
             let is_kept = leases.offers(lease.pool, lease.prefix);
             if is_kept { &mut holdings.kept } else { &mut holdings.ending }.push(lease.prefix);
         }
+        let is_ended = |state| matches!(state, LeaseState::Expired | LeaseState::Released);
+        let mut ended = known.iter().filter(|k| is_ended(k.state) && cx.pools.contains(k.pool));
+        holdings.returning = ended.find(|k| leases.offers(k.pool, k.prefix)).map(|k| k.prefix);
         if ia.kind == IaKind::Pd
             && !holdings.kept.is_empty()
             && let Some(length) = asked_length(cx, leases, ia)
@@ -216,6 +222,12 @@ pub(super) fn assign(cx: &Context<'_, '_>, leases: &mut Leases, ia: &Ia<'_>) -> 
     for prefix in &holdings.kept {
         extend_held(cx, leases, ia_ref, *prefix, &mut answer);
     }
+    if answer.lines.is_empty()
+        && let Some(prefix) = holdings.returning
+        && adopt(cx, leases, ia_ref, &[prefix])
+    {
+        return leave_alone(answer, Discard::AdoptionPending);
+    }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
         let wanted = wishes.wanted(cx, extra.as_ref(), holdings.ending.len());
@@ -252,6 +264,12 @@ pub(super) fn offer(
         let extension = leases.offer_extension(cx.now, ia_ref, *prefix, cx.lifetimes).map(extended);
         answer.lines.extend(extension.or_else(|| rest_of(*prefix)));
     }
+    if answer.lines.is_empty()
+        && let Some(prefix) = holdings.returning
+        && let Some(given) = leases.offer_adoption(cx.now, ia_ref, prefix, cx.lifetimes, extra.clone())
+    {
+        answer.lines.push(extended(given));
+    }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
         match offer(&wishes.wanted(cx, extra.as_ref(), holdings.ending.len())) {
@@ -260,6 +278,20 @@ pub(super) fn offer(
         }
     }
     answer
+}
+
+/// R7: has the store asked whether it adopts these; says whether an answer is to come for any.
+pub(super) fn adopt(cx: &Context<'_, '_>, leases: &mut Leases, ia: IaRef<'_>, adoptable: &[Prefix]) -> bool {
+    let mut is_pending = false;
+    for prefix in adoptable {
+        let left = cx.adoptions_left.get();
+        if left == 0 {
+            break;
+        }
+        cx.adoptions_left.set(left - 1);
+        is_pending |= leases.adopt(cx.now, ia, *prefix, cx.lifetimes, cx.extra());
+    }
+    is_pending
 }
 
 /// Turns "no lease" into what the client is told, or into silence: it may hear that a pool is dry only once the store

@@ -9,7 +9,7 @@
 //! would renumber a site that works (PD-06, RFC 8168 §3.5). Source: RFC 9915 §18.3.4.
 
 use super::context::{Context, all_named, word};
-use super::giving::{Wishes, extend_held, extended, held, known_leases, leave_alone, refuse};
+use super::giving::{Wishes, adopt, extend_held, extended, held, known_leases, leave_alone, refuse};
 use super::plan::{Fate, IaAnswer, Line, Plan, Status};
 use crate::codec::{Discard, Ia};
 use crate::engine::leases::{IaRef, Known, Leases, NoLease, Owner};
@@ -233,20 +233,6 @@ fn unrecorded(cx: &Context<'_, '_>, leases: &Leases, prefix: Prefix) -> Standing
     }
 }
 
-/// R7: has the store asked whether it adopts these; says whether an answer is to come for any.
-fn adopt(cx: &Context<'_, '_>, leases: &mut Leases, ia: IaRef<'_>, adoptable: &[Prefix]) -> bool {
-    let mut is_pending = false;
-    for prefix in adoptable {
-        let left = cx.adoptions_left.get();
-        if left == 0 {
-            break;
-        }
-        cx.adoptions_left.set(left - 1);
-        is_pending |= leases.adopt(cx.now, ia, *prefix, cx.lifetimes, cx.extra());
-    }
-    is_pending
-}
-
 /// Extends a lease on record for this IA. One that has ended meanwhile may be extended too, as long as it was not
 /// given to anybody (R2); else it is judged as if it were not on record.
 fn extend_recorded(
@@ -268,7 +254,8 @@ fn extend_recorded(
         Some(LeaseState::Free) | None => unrecorded(cx, leases, prefix),
         // The store called its end, but has not freed it: whoever extended it unheard (R5) may be gone.
         Some(LeaseState::Expired) => Standing::Adoptable,
-        // Its client, or somebody in its name, gave it back.
+        // Its client, or somebody in its name, gave it back, and wants it again; but for what was sent before that and kept.
+        Some(LeaseState::Released) if !cx.is_kept => Standing::Adoptable,
         Some(_) => Standing::Doubtful(Discard::UnrecordedLease),
     }
 }

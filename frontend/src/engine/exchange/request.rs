@@ -5,7 +5,7 @@
 
 use super::context::{Context, all_named};
 use super::giving::assign;
-use super::plan::{IaAnswer, Plan, Status};
+use super::plan::{Fate, IaAnswer, Plan, Status};
 use crate::codec::Discard;
 use crate::engine::leases::Leases;
 
@@ -19,6 +19,10 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
         } else {
             assign(cx, leases, ia)
         });
+    }
+    // A client is told of all its IAs at once: what is missing from a Reply to its Request it would take for refused.
+    if plan.ias.iter().any(|ia| ia.fate == Fate::LeftAlone(Discard::AdoptionPending)) {
+        return Err(Discard::AdoptionPending);
     }
     plan.settle()?;
     Ok(plan)

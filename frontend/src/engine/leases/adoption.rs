@@ -6,13 +6,13 @@
 //! Refuses to know messages: whoever waits for an adoption is told by [`News::Adopted`] that it is decided. Nothing is
 //! asked while cut off.
 
-use super::{IaRef, Leases, News, Owner};
+use super::{Given, IaRef, Leases, News, Owner};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{BindingKey, LogIndex, Prefix};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Adoptions queued or in flight at most.
@@ -86,9 +86,10 @@ impl Adoptions {
 
 impl Leases {
     /// R7: asks the store to adopt a lease that this IA claims, if it may have been promised by somebody else and never
-    /// told: nobody has a record of it, and its range is another session's or closed; or it is this IA's and the store
-    /// has called its end, which whoever extended it had not read of. Says whether an answer is to come:
-    /// asked now, or under way for the same IA. The answer is [`News::Adopted`].
+    /// told: nobody has a record of it, and its range is another session's or closed; or it is this IA's and has ended
+    /// without being free yet: expired, which whoever extended it had not read of, or given back by its client, who comes
+    /// again. Says whether an answer is to come: asked now, or under way for the same IA. The answer is
+    /// [`News::Adopted`].
     pub fn adopt(
         &mut self,
         now: LocalTime,
@@ -108,6 +109,20 @@ impl Leases {
         true
     }
 
+    /// What [`Leases::adopt`] would have the client promised, if it would ask; asks nothing.
+    #[must_use]
+    pub fn offer_adoption(
+        &self,
+        now: LocalTime,
+        ia: IaRef<'_>,
+        prefix: Prefix,
+        lifetimes: LifetimeWish,
+        extra: Option<Arc<LeaseExtra>>,
+    ) -> Option<Given> {
+        let update = self.adoption(now, ia, prefix, lifetimes, extra)?;
+        Some(Given { prefix, preferred: update.preferred, valid: update.valid })
+    }
+
     fn adoption(
         &self,
         now: LocalTime,
@@ -122,7 +137,7 @@ impl Leases {
         let pool = self.names.pool_of(prefix).filter(|p| p.kind == ia.kind && p.link == ia.link)?;
         let may_be_promised = matches!(self.owner_of(prefix), Owner::Closed | Owner::Partner(_))
             && self.records.of(prefix).is_none();
-        let may_ask = may_be_promised || self.is_expired(ia, prefix) || is_off(Mechanism::AdoptionConditions);
+        let may_ask = may_be_promised || self.has_ended(ia, prefix) || is_off(Mechanism::AdoptionConditions);
         if !may_ask || !self.is_autonomous(now, pool.id) {
             return None;
         }
@@ -145,26 +160,34 @@ impl Leases {
         })
     }
 
-    /// Whether the store has called the end of a lease of this IA, and has not freed it.
-    fn is_expired(&self, ia: IaRef<'_>, prefix: Prefix) -> bool {
+    /// Whether a lease of this IA has ended, and the store has not freed it.
+    fn has_ended(&self, ia: IaRef<'_>, prefix: Prefix) -> bool {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia));
-        at.and_then(|at| self.records.get(at)).is_some_and(|r| r.state() == LeaseState::Expired)
+        at.and_then(|at| self.records.get(at)).is_some_and(|r| is_ended(r.state()))
     }
 
-    /// What goes into the batch that is made now, at most so many. What got a record meanwhile is not asked any more:
-    /// it may have an update of its own in that batch.
-    pub(super) fn next_adoptions(&mut self, room: usize) -> Vec<LeaseUpdate> {
+    /// What goes into the batch that is made now, at most so many, beside the updates that it has: of one lease a batch
+    /// tells one thing, so an adoption waits until the end that it takes back is told. What got a record meanwhile is not
+    /// asked any more.
+    pub(super) fn next_adoptions(&mut self, room: usize, told: &[LeaseUpdate]) -> Vec<LeaseUpdate> {
         if !self.may_ask() {
             self.adoptions.forget_queued();
         }
+        if self.adoptions.queue.is_empty() {
+            return Vec::new();
+        }
+        let told: BTreeSet<Prefix> = told.iter().map(|update| update.prefix).collect();
         let mut updates = Vec::new();
-        while updates.len() < room
-            && let Some(update) = self.adoptions.queue.pop_front()
-        {
+        for _ in 0..self.adoptions.queue.len() {
+            let Some(update) = self.adoptions.queue.pop_front() else { break };
             let of_another = self.records.of(update.prefix).is_some()
-                && !self.is_expired(IaRef::of(&update.binding), update.prefix);
+                && !self.has_ended(IaRef::of(&update.binding), update.prefix);
+            let is_untold = self.records.of(update.prefix).is_some_and(|record| record.dirty_at != 0)
+                || told.contains(&update.prefix);
             if of_another && !is_off(Mechanism::AdoptionConditions) {
                 self.adoptions.outstanding.remove(&update.prefix);
+            } else if is_untold || updates.len() == room {
+                self.adoptions.queue.push_back(update);
             } else {
                 updates.push(update);
             }
@@ -199,8 +222,7 @@ impl Leases {
         let at = known.unwrap_or_else(|| {
             self.records.insert(update.prefix, update.pool, &update.binding, LeaseState::Active)
         });
-        let is_revived =
-            self.records.get(at).is_some_and(|r| r.version <= index && r.state() == LeaseState::Expired);
+        let is_revived = self.records.get(at).is_some_and(|r| r.version <= index && is_ended(r.state()));
         if is_revived {
             self.records.set_state(at, LeaseState::Active);
         }
@@ -222,4 +244,9 @@ impl Leases {
         }
         self.note_place(update.prefix, before);
     }
+}
+
+/// Whether a lease in this state has ended such that its client may have it again.
+fn is_ended(state: LeaseState) -> bool {
+    matches!(state, LeaseState::Expired | LeaseState::Released)
 }

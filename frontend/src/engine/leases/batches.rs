@@ -69,7 +69,8 @@ impl Leases {
             updates.extend(self.update_of(entry));
         }
         let told_before = self.dirty.told_before();
-        updates.extend(self.next_adoptions(room.saturating_sub(updates.len())));
+        let adoptions = self.next_adoptions(room.saturating_sub(updates.len()), &updates);
+        updates.extend(adoptions);
         self.note_acknowledgeable();
         let requests = if self.may_ask() { self.ranges.requests(now, sequence) } else { Vec::new() };
         let batch = Arc::new(SessionBatch {

@@ -78,7 +78,7 @@ pub(super) const SCRIPTS: &[Script] = &[
     script("Rebind after Release", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;
         t.hold(t.release().na(1, &[held]))?;
-        t.ask(t.rebind().na(1, &[held]))
+        t.ask_and_wait(t.rebind().na(1, &[held]))
     }),
     script("Rebind after Decline", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;

@@ -77,7 +77,7 @@ pub(super) const SCRIPTS: &[Script] = &[
     script("Release, then Request naming the address", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;
         t.hold(t.release().na(1, &[held]))?;
-        t.ask(t.request().na(1, &[held]))
+        t.ask_and_wait(t.request().na(1, &[held]))
     }),
     script("Release from another link", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;

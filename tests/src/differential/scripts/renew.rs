@@ -114,7 +114,7 @@ pub(super) const SCRIPTS: &[Script] = &[
     script("Renew after Release", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;
         t.hold(t.release().na(1, &[held]))?;
-        t.ask(t.renew().na(1, &[held]))
+        t.ask_and_wait(t.renew().na(1, &[held]))
     }),
     script("Renew after Decline", |t| {
         let held = t.hold(t.request().na(1, &[]))?.na(1)?;

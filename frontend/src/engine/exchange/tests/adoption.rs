@@ -236,20 +236,10 @@ fn fo_209_a_lease_that_expired_while_somebody_extended_it_unheard_is_revived_by_
     }
 }
 
-#[test]
-fn fo_209_what_its_client_gave_back_is_not_revived() {
-    let mut lab = bereft();
-    lab.lease(CLOSED, DUID, 1, LeaseState::Released);
-    lab.commit();
-    assert!(lab.send(Msg::renew().na(1, &[CLOSED])).is_none());
-    assert!(adoptions(&batches(&mut lab)).is_empty());
-}
-
 /// Seed 1795421089252 of a soak: the client gave up waiting, began anew, and lost what it got then.
 #[test]
 fn r9_what_a_client_got_while_its_message_was_kept_is_not_released() {
     let mut lab = bereft();
-    lab.lease(CLOSED, DUID, 1, LeaseState::Expired);
     lab.commit();
     assert!(lab.send(Msg::rebind().na(1, &[CLOSED])).is_none());
     let sent = batches(&mut lab);
@@ -258,4 +248,88 @@ fn r9_what_a_client_got_while_its_message_was_kept_is_not_released() {
     assert_eq!(answers[0].na().one(), prefix(CLOSED));
     let renewed = lab.send(Msg::renew().xid([0, 0, 10]).na(1, &[&since])).expect("a Reply");
     assert_eq!(renewed.na().one().to_string(), since);
+}
+
+/// A lease given and committed, then given back.
+fn released(lab: &mut Lab) -> String {
+    lab.commit();
+    let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
+    lab.commit();
+    lab.send(Msg::to_server(crate::codec::wire::msg::RELEASE).na(1, &[&held])).expect("a Reply");
+    held
+}
+
+#[test]
+fn sv_363_fo_502_a_client_that_comes_back_before_its_lease_is_free_gets_it_again_from_the_store() {
+    for asks in
+        [Msg::request().xid([9, 9, 9]).na(1, &[]), Msg::request().xid([9, 9, 9]).na(1, &["2001:db8:1::1077"])]
+    {
+        let mut lab = Lab::new();
+        let held = released(&mut lab);
+        let offered = lab.send(Msg::solicit().xid([8, 8, 8]).na(1, &[])).expect("an Advertise");
+        assert_eq!(offered.na().one().to_string(), held, "the offer is what a Request gets");
+        assert_eq!(offered.na().leases[0].2, 4000);
+        assert!(lab.send(asks).is_none(), "the store may be about to free it");
+        let sent = batches(&mut lab);
+        let at = |kind| sent.iter().position(|batch| batch.updates.iter().any(|update| update.kind == kind));
+        assert!(at(UpdateKind::Release) < at(UpdateKind::Adopt), "one thing a batch of one lease, in order");
+        let answers = decide(&mut lab, &sent, true);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0].na().one().to_string(), held);
+        let renewed = lab.send(Msg::renew().na(1, &[&held])).expect("a Reply");
+        assert_eq!(renewed.na().one().to_string(), held);
+    }
+}
+
+#[test]
+fn sv_334_a_renew_after_the_release_is_answered_through_the_store_and_never_given_behind_its_back() {
+    for message in [Msg::renew(), Msg::rebind()] {
+        let mut lab = Lab::new();
+        let held = released(&mut lab);
+        assert!(lab.send(message.clone().xid([9, 9, 9]).na(1, &[&held])).is_none());
+        let sent = batches(&mut lab);
+        let answers = decide(&mut lab, &sent, true);
+        assert_eq!(answers[0].na().one().to_string(), held);
+        // The store has freed it meanwhile, and may have given it to the partner's client.
+        let mut lab = Lab::new();
+        let held = released(&mut lab);
+        assert!(lab.send(message.xid([9, 9, 9]).na(1, &[&held])).is_none());
+        let sent = batches(&mut lab);
+        let answers = decide(&mut lab, &sent, false);
+        assert!(
+            answers.iter().all(|answer| answer.na().lifetimes_of(&held).is_none_or(|(_, valid)| valid == 0))
+        );
+    }
+}
+
+#[test]
+fn sv_313_what_the_store_does_not_give_back_is_replaced_and_all_ias_are_answered_at_once() {
+    let mut lab = Lab::new();
+    let held = released(&mut lab);
+    assert!(lab.send(Msg::request().xid([9, 9, 9]).na(1, &[]).pd(2, &[])).is_none());
+    let sent = batches(&mut lab);
+    let answers = decide(&mut lab, &sent, false);
+    assert_eq!((answers.len(), answers[0].ias.len()), (1, 2));
+    assert_ne!(answers[0].na().one().to_string(), held);
+    answers[0].pd().one();
+}
+
+#[test]
+fn fo_904_cut_off_a_client_that_comes_back_gets_another_lease_at_once() {
+    let mut lab = Lab::new();
+    let held = released(&mut lab);
+    lab.engine.disconnected(lab.now);
+    let reply = lab.send(Msg::request().xid([9, 9, 9]).na(1, &[])).expect("a Reply");
+    assert_ne!(reply.na().one().to_string(), held);
+}
+
+#[test]
+fn a_renew_that_was_kept_takes_no_release_back() {
+    let mut lab = Lab::with("fe-b", network());
+    lab.lease(THEIRS, DUID, 1, LeaseState::Active);
+    assert!(lab.send(Msg::renew().na(1, &[THEIRS])).is_none(), "left to the partner");
+    lab.lease(THEIRS, DUID, 1, LeaseState::Released);
+    lab.to_store.clear();
+    lab.liveness("fe-a", false);
+    assert!(adoptions(&batches(&mut lab)).is_empty());
 }

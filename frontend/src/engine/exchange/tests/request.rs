@@ -103,12 +103,16 @@ fn fo_403_trap_10_a_short_mclt_bounds_the_first_lease_and_fo_407_preferred_follo
 #[test]
 fn sv_112_trap_8_the_same_transaction_is_answered_anew() {
     let mut lab = Lab::new();
-    let first = lab.send(Msg::request().na(1, &[])).expect("a Reply");
-    let release = Msg::to_server(msg::RELEASE).na(1, &[&first.na().one().to_string()]);
-    lab.send(release).expect("a Reply");
-    let again = lab.send(Msg::request().na(1, &[])).expect("a Reply");
+    let request = Msg::request().na(1, &[]).oro(&[23]);
+    assert!(lab.send(request.clone()).expect("a Reply").option(23).is_some());
+    let mut wire = network();
+    wire.version = 2;
+    wire.options = None;
+    lab.event(leasehold_proto::session::StoreEvent::Network(super::lab::checked(wire)));
+    let again = lab.send(request).expect("a Reply");
     again.na().one();
-    assert_eq!(lab.engine.counters().replies, 3);
+    assert!(again.option(23).is_none());
+    assert_eq!(lab.engine.counters().replies, 2);
 }
 
 #[test]

@@ -220,9 +220,11 @@ fn sec_02_leases_of_a_client_are_bounded_as_configured() {
 fn decline(lab: &mut Lab, times: usize) -> (usize, usize) {
     let mut kinds = Vec::new();
     for _ in 0..times {
-        let held = lab.send(Msg::request().na(1, &[])).expect("a Reply").na().one().to_string();
+        // Of an IA of its own each time: what is given back would else be offered again.
+        let iaid = u32::try_from(lab.index).expect("few");
+        let held = lab.send(Msg::request().na(iaid, &[])).expect("a Reply").na().one().to_string();
         lab.commit();
-        let reply = lab.send(Msg::to_server(msg::DECLINE).na(1, &[&held])).expect("a Reply");
+        let reply = lab.send(Msg::to_server(msg::DECLINE).na(iaid, &[&held])).expect("a Reply");
         assert_eq!((reply.status, reply.ias.len()), (Some(status::SUCCESS), 0));
         lab.drain();
         for message in &lab.to_store {
