@@ -86,7 +86,27 @@ fn test(c: &mut Checker, item: Item, raw: &v1::ClientTest) -> Option<ClientTest>
     if raw.values.is_empty() {
         c.fail(item, "name", "has a test without a value, which nobody passes");
     }
+    let lengths = lengths(field);
+    if raw.values.iter().any(|value| !lengths.contains(&value.len())) {
+        let (least, most) = lengths.into_inner();
+        let message = format!("tests for a value that nobody sends: it has {least} to {most} octets");
+        c.fail(item, "name", message);
+    }
     Some(ClientTest { field, values: raw.values.clone() })
+}
+
+/// How long what a client or a relay says can be, in octets: identifiers RFC 9915 §11.1, numbers and addresses as the
+/// fields are defined, anything else as an option can be.
+fn lengths(field: ClientField) -> std::ops::RangeInclusive<usize> {
+    const OPTION_MAX: usize = u16::MAX as usize;
+    match field {
+        ClientField::Duid | ClientField::RelayId => 3..=130,
+        ClientField::VendorClass | ClientField::RemoteId => 4..=OPTION_MAX,
+        ClientField::UserClass | ClientField::InterfaceId | ClientField::SubscriberId => 0..=OPTION_MAX,
+        ClientField::Architecture => 2..=2,
+        ClientField::LinkLayer => 2..=OPTION_MAX,
+        ClientField::Relay => 16..=16,
+    }
 }
 
 /// Checks that these are names of classes.

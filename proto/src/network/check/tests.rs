@@ -185,7 +185,10 @@ fn counts_are_bounded_so_that_a_check_is_short_on_every_node() {
     assert_eq!(with_options(super::options::PLACE_MAX + 1), Err(vec![(Item::Global, "options")]));
     let class = |n: usize| v1::Class {
         name: format!("c{n}"),
-        tests: vec![v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![vec![1]] }],
+        tests: vec![v1::ClientTest {
+            field: v1::ClientField::Duid.into(),
+            values: vec![vec![0, 3, 0, 1, 9]],
+        }],
         ..Default::default()
     };
     let with_classes = |count| checked(|wire| wire.classes = (0..count).map(class).collect()).map(|_| ());
@@ -194,7 +197,7 @@ fn counts_are_bounded_so_that_a_check_is_short_on_every_node() {
     assert_eq!(with_classes(super::clients::CLASSES_MAX + 1), too_many);
     // Whatever is wrong beyond a bound is not looked at.
     let with_tests = |count| {
-        let test = v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![vec![1]] };
+        let test = v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![vec![0, 3, 0, 1, 9]] };
         checked(|wire| wire.classes = vec![v1::Class { tests: vec![test; count], ..class(0) }]).map(|_| ())
     };
     assert_eq!(with_tests(1000), Err(vec![(Item::Class(0), "name")]));
@@ -210,13 +213,16 @@ fn a_configuration_that_no_frontend_could_be_sent_is_refused() {
     let with = |len| {
         let class = v1::Class {
             name: "c".into(),
-            tests: vec![v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![vec![1; len]] }],
+            tests: vec![v1::ClientTest {
+                field: v1::ClientField::UserClass.into(),
+                values: vec![vec![1; 1000]; len / 1003],
+            }],
             ..Default::default()
         };
         checked(|wire| wire.classes = vec![class]).map(|_| ())
     };
     assert_eq!(with(super::OCTETS_MAX - 10_000), Ok(()));
-    assert_eq!(with(super::OCTETS_MAX), Err(vec![(Item::Global, "network")]));
+    assert_eq!(with(super::OCTETS_MAX + 1003), Err(vec![(Item::Global, "network")]));
 }
 
 #[test]
@@ -227,4 +233,32 @@ fn sv_176_relays_supply_nothing_that_the_protocol_itself_uses() {
         assert_eq!(with(&[65, code]), Err(vec![(Item::Global, "relay_supplied")]), "{code}");
     }
     assert_eq!(with(&[70_000]), Err(vec![(Item::Global, "relay_supplied")]));
+}
+
+#[test]
+fn sv_157_a_class_tests_for_values_that_a_client_or_relay_can_send() {
+    use v1::ClientField as Field;
+    let with = |field: Field, len| {
+        let tests = vec![v1::ClientTest { field: field.into(), values: vec![vec![1; len]] }];
+        let class = v1::Class { name: "c".into(), tests, ..Default::default() };
+        checked(|wire| wire.classes = vec![class]).is_ok()
+    };
+    let lengths = [
+        (Field::Duid, 3, 130),
+        (Field::VendorClass, 4, 65_000),
+        (Field::UserClass, 0, 65_000),
+        (Field::Architecture, 2, 2),
+        (Field::LinkLayer, 2, 65_000),
+        (Field::Relay, 16, 16),
+        (Field::RelayId, 3, 130),
+        (Field::InterfaceId, 0, 65_000),
+        (Field::RemoteId, 4, 65_000),
+        (Field::SubscriberId, 0, 65_000),
+    ];
+    for (field, least, most) in lengths {
+        assert!(with(field, least) && with(field, most), "{field:?}");
+        assert!(least == 0 || !with(field, least - 1), "{field:?}");
+        assert!(!with(field, most + 1) || most == 65_000, "{field:?}");
+        assert!(!with(field, 65_536), "{field:?}");
+    }
 }
