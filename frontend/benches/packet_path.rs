@@ -80,6 +80,7 @@ fn network() -> Arc<Network> {
                 v1::DhcpOption { code: 23, data: bits("2001:db8::53"), forced: false },
                 v1::DhcpOption { code: 24, data: b"\x07example\x03com\0".to_vec(), forced: false },
             ],
+            ..v1::DhcpOptions::default()
         }),
         ..v1::Network::default()
     };

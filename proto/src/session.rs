@@ -13,7 +13,7 @@ use crate::words::{Duid, Epoch, FrontendId, LinkId, LogIndex, PoolId, Prefix, Ra
 use std::sync::Arc;
 
 /// The version of the session protocol spoken here. A store refuses one it does not know.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// From a frontend to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -80,7 +80,7 @@ impl World {
     fn apply(&mut self, commands: Vec<Command>) -> Vec<Outcome> {
         self.index += 1;
         self.time_ms += 10;
-        let batch = CommandBatch { stamp: ClusterTime::from_millis(self.time_ms), commands };
+        let batch = CommandBatch::new(ClusterTime::from_millis(self.time_ms), commands);
         self.machine.apply(LogIndex(self.index), &batch).outcomes
     }
 
@@ -136,7 +136,7 @@ impl World {
         self.index += 1;
         self.time_ms += 10;
         let stamp = ClusterTime::from_millis(self.time_ms);
-        (LogIndex(self.index), CommandBatch { stamp, commands: vec![Command::Session(batch)] })
+        (LogIndex(self.index), CommandBatch::new(stamp, vec![Command::Session(batch)]))
     }
 }
 

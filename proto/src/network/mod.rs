@@ -9,12 +9,14 @@ pub mod auto;
 mod check;
 mod clients;
 mod defaults;
+mod former;
 mod limits;
 mod options;
 
 pub use check::{Item, NetworkError, stored_pool};
 pub use clients::{Class, ClientField, ClientTest, Host, LinkSelector};
 pub use defaults::{check_complete, fill_defaults};
+pub use former::{from_format_1, pool_from_format_1};
 pub use limits::Limits;
 pub use options::{OptionValue, Options};
 

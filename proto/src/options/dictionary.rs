@@ -78,7 +78,7 @@ impl Dictionary {
     pub fn new(definitions: &[v1::OptionDefinition]) -> Result<Self, Vec<DefinitionError>> {
         let mut dictionary = Self::default();
         let mut errors = Vec::new();
-        for (index, definition) in definitions.iter().enumerate() {
+        for (index, definition) in definitions.iter().enumerate().take(DEFINITIONS_MAX) {
             match dictionary.define(definition) {
                 Ok(defined) => dictionary.defined.push(defined),
                 Err((field, message)) => errors.push(DefinitionError { index, field, message }),

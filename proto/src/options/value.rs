@@ -54,6 +54,8 @@ pub fn octets_text(octets: &[u8]) -> String {
     if plain {
         octets.iter().copied().map(char::from).collect()
     } else {
-        octets.iter().fold("0x".to_owned(), |text, octet| format!("{text}{octet:02x}"))
+        let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+        let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+        "0x".chars().chain(digits).collect()
     }
 }

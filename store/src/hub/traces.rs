@@ -147,7 +147,8 @@ impl Hub {
         }
         let beyond = report.events.len().saturating_sub(REPORT_EVENTS_MAX) as u64;
         for mut event in report.events.into_iter().take(REPORT_EVENTS_MAX) {
-            event.traces.retain(|id| wanted.contains_key(&TraceId(*id)));
+            let named: BTreeSet<u64> = event.traces.drain(..).collect();
+            event.traces.extend(named.into_iter().filter(|id| wanted.contains_key(&TraceId(*id))));
             if !event.traces.is_empty() {
                 frontend.as_str().clone_into(&mut event.frontend);
                 out.push(Traced::Event(Box::new(event)));

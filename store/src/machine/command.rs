@@ -1,6 +1,7 @@
 //! What a log entry asks the machine to do, and its Protobuf form.
 
 use leasehold_proto::convert::{ConvertError, reconfigure_message};
+use leasehold_proto::network::from_format_1;
 use leasehold_proto::reconfigure::{ReconfigureMessage, ReconfigureSecret, ReconfigureWhom};
 use leasehold_proto::session::{HostProof, SessionBatch};
 use leasehold_proto::time::ClusterTime;
@@ -8,12 +9,18 @@ use leasehold_proto::v1;
 use leasehold_proto::words::{Epoch, FrontendId};
 use std::sync::Arc;
 
-/// Version of the form in which commands and rows are written.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the form in which commands and rows are written, and of what the machine makes of them. All from 1 on are
+/// read; entries of a former one do what they did on every node then. 2: options by code, orders to ask clients,
+/// registrations, pools that come back.
+pub const FORMAT_VERSION: u32 = 2;
+/// Since this format a pool that was taken out can come back, and keeps its slices for that.
+pub(super) const FORMAT_REVIVING: u32 = 2;
 
 /// The content of one log entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandBatch {
+    /// The format in which it was written: an entry of a former one does what it did then.
+    pub format: u32,
     /// The leader's cluster time when it made the batch.
     pub stamp: ClusterTime,
     /// Applied in this order. May be empty: then only time passes.
@@ -125,7 +132,18 @@ pub enum CommandError {
     Content(#[from] ConvertError),
 }
 
+/// Whether this program reads what was written in a format.
+pub(super) fn is_known(format: u32) -> bool {
+    (1..=FORMAT_VERSION).contains(&format)
+}
+
 impl CommandBatch {
+    /// A batch to be written now.
+    #[must_use]
+    pub fn new(stamp: ClusterTime, commands: Vec<Command>) -> Self {
+        Self { format: FORMAT_VERSION, stamp, commands }
+    }
+
     /// Reads an entry's payload.
     ///
     /// # Errors
@@ -133,18 +151,27 @@ impl CommandBatch {
     pub fn decode(payload: &[u8]) -> Result<Self, CommandError> {
         let raw: v1::CommandBatch =
             prost::Message::decode(payload).map_err(|e| CommandError::Decode(e.to_string()))?;
-        if raw.format_version != FORMAT_VERSION {
-            return Err(CommandError::Version(raw.format_version));
+        let format = raw.format_version;
+        if !is_known(format) {
+            return Err(CommandError::Version(format));
         }
-        let commands = raw.commands.into_iter().map(Command::from_wire).collect::<Result<_, _>>()?;
-        Ok(Self { stamp: ClusterTime::from_millis(raw.stamp_ms), commands })
+        let mut commands: Vec<Command> =
+            raw.commands.into_iter().map(Command::from_wire).collect::<Result<_, _>>()?;
+        for command in &mut commands {
+            if let Command::ApplyNetwork { network, .. } = command
+                && format == 1
+            {
+                from_format_1(network);
+            }
+        }
+        Ok(Self { format, stamp: ClusterTime::from_millis(raw.stamp_ms), commands })
     }
 
     /// Writes an entry's payload.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let raw = v1::CommandBatch {
-            format_version: FORMAT_VERSION,
+            format_version: self.format,
             stamp_ms: self.stamp.as_millis(),
             commands: self.commands.iter().map(Command::to_wire).collect(),
         };

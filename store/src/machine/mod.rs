@@ -88,6 +88,7 @@ impl Machine {
         assert!(index > self.applied, "log index {index} applied after {}", self.applied);
         self.applied = index;
         self.time = self.time.max(batch.stamp);
+        self.format = batch.format;
         let mut out = Applied::default();
         for command in &batch.commands {
             let outcome = match command {

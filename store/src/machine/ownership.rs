@@ -4,6 +4,7 @@
 //! that a range has at most one owner at any time. Refuses to know who should get a range: that is `ranges`.
 //! Invariant: the indexes follow from the rows alone, and every walk is over what one session owns.
 
+use super::command::FORMAT_REVIVING;
 use super::outcome::{Applied, Audience};
 use super::rows::RowKey;
 use super::state::{Machine, RangeState};
@@ -149,9 +150,13 @@ impl Machine {
         let (Some(state), Some(pool)) = (self.ranges.get(&range), self.pools.get(&range.pool)) else {
             return;
         };
-        let unclean = state.unclean || !clean;
-        let passed = pool.retired.is_some() || pool.reaches_past_offer(range.slice);
-        self.set_range(range, RangeState { owner: Epoch::NONE, closed: false, unclean, passed });
+        if pool.retired.is_some() && self.format < FORMAT_REVIVING {
+            self.drop_range(range);
+        } else {
+            let unclean = state.unclean || !clean;
+            let passed = pool.retired.is_some() || pool.reaches_past_offer(range.slice);
+            self.set_range(range, RangeState { owner: Epoch::NONE, closed: false, unclean, passed });
+        }
         let record = RangeRecord { range, owner: Epoch::NONE, frontend: None, closed: false, fresh: false };
         self.tell_range(record, out);
     }

@@ -64,6 +64,7 @@ impl Machine {
         if update.valid_until == ClusterTime::ZERO {
             return self.end_registration(update.address, epoch, out);
         }
+        self.forget_reminder(update.address);
         let standing = self.registrations.get(&update.address).filter(|r| r.duid == update.duid);
         let mut valid_until = update.valid_until.min(self.time + LIFETIME_MAX);
         let mut since = self.time;
@@ -88,6 +89,7 @@ impl Machine {
     }
 
     fn end_registration(&mut self, address: u128, epoch: Epoch, out: &mut Applied) {
+        self.forget_reminder(address);
         let Some(ended) = self.registrations.remove(&address) else { return };
         self.touch(RowKey::Registration(address));
         let ended = Registration {
@@ -105,6 +107,13 @@ impl Machine {
             self.registrations.range(prefix.bits()..=prefix.last_bits()).map(|(address, _)| *address);
         for address in covered.collect::<Vec<_>>() {
             self.end_registration(address, Epoch::NONE, out);
+        }
+    }
+
+    /// Clients change the end of a registration as often as they like, and each has one reminder all the same.
+    fn forget_reminder(&mut self, address: u128) {
+        if let Some(standing) = self.registrations.get(&address) {
+            self.due.remove(&(standing.valid_until, Due::Registration(address)));
         }
     }
 

@@ -12,6 +12,7 @@
 //! at most here, but for the configuration that cuts a pool, which counts the leases past its end once.
 
 use super::STEP_MAX;
+use super::command::FORMAT_REVIVING;
 use super::outcome::Applied;
 use super::rows::RowKey;
 use super::state::{Machine, PoolState};
@@ -33,7 +34,12 @@ impl Machine {
             (old.pool.kind, old.pool.link, old.pool.relationship) == (new.kind, new.link, new.relationship);
         if old.retired.is_some() {
             let is_whole = old.offered_last_slot == old.pool.geometry.last_slot();
-            return is_like && is_whole && old.pool.geometry == new.geometry && self.has_all_slices(old);
+            let may = self.format >= FORMAT_REVIVING;
+            return may
+                && is_like
+                && is_whole
+                && old.pool.geometry == new.geometry
+                && self.has_all_slices(old);
         }
         is_like
             && old.pool.geometry.same_but_for_end(&new.geometry)
@@ -171,7 +177,7 @@ impl Machine {
         }
         self.sweep(id, left);
         if self.pools.get(&id).is_some_and(|p| p.retired.is_some()) {
-            if self.holds_nothing(id) {
+            if self.format < FORMAT_REVIVING || self.holds_nothing(id) {
                 self.forget_slices(id, left);
             }
             if self.forget_pool_if_empty(id) {

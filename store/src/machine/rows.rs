@@ -4,7 +4,7 @@
 //! state as it then is, so that many changes of one record are one row. [`Machine::from_rows`] rebuilds everything,
 //! indexes included.
 
-use super::command::FORMAT_VERSION;
+use super::command::{FORMAT_VERSION, is_known};
 use super::conflicts::Conflict;
 use super::outcome::Applied;
 use super::reconfigure::Reconfigure;
@@ -13,7 +13,7 @@ use super::{Counters, RowChange};
 use leasehold_proto::convert::ConvertError;
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
-use leasehold_proto::network::Network;
+use leasehold_proto::network::{Network, from_format_1, pool_from_format_1};
 use leasehold_proto::registration::Registration;
 use leasehold_proto::session::HostProof;
 use leasehold_proto::time::ClusterTime;
@@ -230,7 +230,7 @@ impl Machine {
         match key.first() {
             Some(1) => self.restore_cluster(&decode(value)?),
             Some(2) => {
-                let network = Network::from_wire(&decode(value)?)
+                let network = Network::from_wire(&decode_network(value)?)
                     .map_err(|e| e.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
                 self.network = Some(Arc::new(network));
                 Ok(())
@@ -264,7 +264,7 @@ impl Machine {
                 Ok(())
             }
             Some(10) => {
-                self.written = Some(Arc::new(decode(value)?));
+                self.written = Some(Arc::new(decode_network(value)?));
                 Ok(())
             }
             Some(11) => self.restore_registration(&decode(value)?),
@@ -273,9 +273,7 @@ impl Machine {
     }
 
     fn restore_cluster(&mut self, row: &v1::ClusterRow) -> Result<(), String> {
-        if row.format_version != FORMAT_VERSION {
-            return Err(format!("format {} is not this program's {FORMAT_VERSION}", row.format_version));
-        }
+        known(row.format_version)?;
         if !row.cluster.is_empty() {
             self.cluster = Some(Cluster {
                 name: row.cluster.clone(),
@@ -302,9 +300,7 @@ impl Machine {
     }
 
     fn restore_registration(&mut self, row: &v1::RegistrationRow) -> Result<(), String> {
-        if row.format_version != FORMAT_VERSION {
-            return Err(format!("format {} is not this program's {FORMAT_VERSION}", row.format_version));
-        }
+        known(row.format_version)?;
         let raw = row.registration.as_ref().ok_or("`registration` is missing")?;
         let registration = Registration::try_from(raw).map_err(|e| e.to_string())?;
         self.registrations.insert(registration.address, Arc::new(registration));
@@ -327,7 +323,8 @@ impl Machine {
     }
 
     fn restore_pool(&mut self, row: &v1::PoolRow) -> Result<(), String> {
-        let wire = row.pool.clone().ok_or("`pool` is missing")?;
+        let mut wire = row.pool.clone().ok_or("`pool` is missing")?;
+        pool_from_format_1(&mut wire);
         let pool = leasehold_proto::network::stored_pool(
             &wire,
             leasehold_proto::words::LinkId(row.link),
@@ -389,6 +386,21 @@ impl Machine {
         );
         Ok(())
     }
+}
+
+fn known(format: u32) -> Result<(), String> {
+    if is_known(format) {
+        Ok(())
+    } else {
+        Err(format!("format {format} is not this program's {FORMAT_VERSION}"))
+    }
+}
+
+/// A network row, which may be of a former format.
+fn decode_network(value: &[u8]) -> Result<v1::Network, String> {
+    let mut network = decode(value)?;
+    from_format_1(&mut network);
+    Ok(network)
 }
 
 fn decode<M: Message + Default>(value: &[u8]) -> Result<M, String> {

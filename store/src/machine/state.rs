@@ -76,6 +76,8 @@ pub struct Machine {
     /// The same of what retired or cut pools are to let go.
     pub(super) more_to_settle: bool,
 
+    /// The format of the entry that is being applied.
+    pub(super) format: u32,
     /// Counts since this process started; not replicated.
     pub(super) counters: Counters,
 }

@@ -142,7 +142,7 @@ fn pieces(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
 }
 
 async fn propose(node: &StoreNode<Replica>, command: Command) -> Option<Outcome> {
-    let batch = CommandBatch { stamp: ClusterTime::ZERO, commands: vec![command] };
+    let batch = CommandBatch::new(ClusterTime::ZERO, vec![command]);
     let outcomes = node.propose(batch.encode().into()).await.ok()?;
     outcomes.into_iter().next()
 }

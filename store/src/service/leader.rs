@@ -226,7 +226,7 @@ impl Leader {
         }
         // Every entry lets time pass.
         self.last_tick = now;
-        Some((origins, CommandBatch { stamp, commands }))
+        Some((origins, CommandBatch::new(stamp, commands)))
     }
 
     /// Puts an entry into Raft's queue. Polled once here and now: that fixes its place there.

@@ -22,7 +22,7 @@ fn founding() -> Vec<u8> {
         host: None,
     };
     let commands = vec![Command::Found(found), open];
-    CommandBatch { stamp: ClusterTime::from_millis(5), commands }.encode()
+    CommandBatch::new(ClusterTime::from_millis(5), commands).encode()
 }
 
 #[test]

@@ -33,6 +33,19 @@ async fn a_configuration_is_checked_numbered_and_versioned() {
         assert!(lines.iter().any(|l| l.contains("Pool(0)") && l.contains("`wan`")), "{lines:?}");
     }
 
+    // More than fits into an answer's headers.
+    let mut all_wrong = network();
+    all_wrong.hosts = (0..5000).map(|n| v1::Host { name: format!("{n} ä"), ..Default::default() }).collect();
+    all_wrong.hosts[0].name = "ä".repeat(100_000);
+    let refused = admin.apply_network(apply(all_wrong, 0, true)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    let lines: Vec<&str> = refused.message().lines().collect();
+    assert!(lines.len() > 5 && lines[1].contains("Host(0)"), "{lines:?}");
+    assert!(
+        lines.last().unwrap().starts_with("and ") && lines.last().unwrap().ends_with(" more"),
+        "{lines:?}"
+    );
+
     assert_eq!(admin.apply_network(apply(network(), 0, false)).await.unwrap().into_inner().version, 1);
     let shown = admin.show_network(v1::ShowNetworkRequest { stale: false }).await.unwrap().into_inner();
     assert_eq!(shown.version, 1);

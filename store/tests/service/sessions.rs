@@ -4,7 +4,7 @@ use crate::authority::Authority;
 use crate::cluster::{Cluster, network, until};
 use crate::frontend::{Connection, Frontend};
 use leasehold_proto::identity::Role;
-use leasehold_proto::session::{RefusalReason, ToStore};
+use leasehold_proto::session::{PROTOCOL_VERSION, RefusalReason, ToStore};
 use leasehold_proto::v1;
 use std::collections::BTreeSet;
 
@@ -161,16 +161,19 @@ async fn who_speaks_another_protocol_or_does_not_ask_the_leader_is_told_why() {
     let leader = cluster.leader().await;
     let open =
         async |node: &str| Connection::open(cluster.channel(node, Role::Frontend, "fe-a")).await.unwrap();
-    let mut hello = v1::FrontendMessage::from(&Frontend::new("fe-a").hello());
-    if let Some(v1::frontend_message::Body::Hello(hello)) = &mut hello.body {
-        hello.protocol_version = 99;
+    for version in [PROTOCOL_VERSION - 1, 99] {
+        let mut hello = v1::FrontendMessage::from(&Frontend::new("fe-a").hello());
+        if let Some(v1::frontend_message::Body::Hello(hello)) = &mut hello.body {
+            hello.protocol_version = version;
+        }
+        let mut connection = open(&leader).await;
+        connection.sender.send(hello).await.unwrap();
+        let refused = connection.refused().await;
+        assert_eq!(refused.reason, RefusalReason::Protocol);
+        let said = format!("session protocol {version} is not spoken here, but {PROTOCOL_VERSION}");
+        assert!(refused.detail.contains(&said), "{}", refused.detail);
+        assert!(connection.next().await.is_none(), "and the connection ends");
     }
-    let mut connection = open(&leader).await;
-    connection.sender.send(hello).await.unwrap();
-    let refused = connection.refused().await;
-    assert_eq!(refused.reason, RefusalReason::Protocol);
-    assert!(refused.detail.contains("99"), "{}", refused.detail);
-    assert!(connection.next().await.is_none(), "and the connection ends");
 
     let mut connection = open(&leader).await;
     connection.sender.send(v1::FrontendMessage { body: None }).await.unwrap();

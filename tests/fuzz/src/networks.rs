@@ -52,7 +52,7 @@ fn pool(id: u32, name: &str, kind: v1::IaKind, bounds: (&str, &str), length: u32
 fn options(values: &[(u32, Vec<u8>)], forced: bool) -> Option<v1::DhcpOptions> {
     let options =
         values.iter().map(|(code, data)| v1::DhcpOption { code: *code, data: data.clone(), forced });
-    Some(v1::DhcpOptions { options: options.collect() })
+    Some(v1::DhcpOptions { options: options.collect(), ..v1::DhcpOptions::default() })
 }
 
 fn lifetimes(preferred: u32, valid: u32) -> Option<v1::Lifetimes> {

@@ -419,7 +419,7 @@ impl Pair {
 
     fn apply(&mut self, commands: Vec<Command>) -> Applied {
         self.index += 1;
-        let batch = CommandBatch { stamp: self.clock.stamp(self.now), commands };
+        let batch = CommandBatch::new(self.clock.stamp(self.now), commands);
         let batch = CommandBatch::decode(&batch.encode()).expect("an entry can be read");
         let applied = self.machine.apply(LogIndex(self.index), &batch);
         if let Err(broken) = leasehold_store::machine::invariants::check(&self.machine) {

@@ -43,6 +43,7 @@ impl Form {
             reconfigure,
             require_reconfigure_accept,
             register_addresses,
+            ..v1::Link::default()
         });
     }
 }

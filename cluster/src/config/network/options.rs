@@ -72,7 +72,7 @@ impl Form {
             forced: forced.iter().any(|force| is_named(name, &force.value)),
         });
         let options: Vec<v1::DhcpOption> = options.collect();
-        (!options.is_empty()).then_some(v1::DhcpOptions { options })
+        (!options.is_empty()).then_some(v1::DhcpOptions { options, ..v1::DhcpOptions::default() })
     }
 }
 

@@ -10,19 +10,29 @@ use crate::v1;
 use crate::words::Duid;
 use std::collections::BTreeSet;
 
+/// So many classes may be. Why 1024: every one is tried for every message.
+pub(super) const CLASSES_MAX: usize = 1024;
+/// As many as there are fields to test.
+const TESTS_MAX: usize = 10;
+
 /// Checks the classes.
 pub(super) fn check_classes(c: &mut Checker, wire: &v1::Network) -> Vec<Class> {
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for (i, class) in wire.classes.iter().enumerate() {
         let item = Item::Class(i);
+        if i >= CLASSES_MAX {
+            c.fail(item, "name", format!("is one too many: at most {CLASSES_MAX} classes may be"));
+            break;
+        }
         check_name(c, item, &class.name, &mut names);
         if class.tests.is_empty() {
             c.fail(item, "name", "has no test: say by what a client of this class is known, as vendor_class");
         }
-        for (n, raw) in class.tests.iter().enumerate() {
+        for (n, raw) in class.tests.iter().enumerate().take(TESTS_MAX + 1) {
             if class.tests[..n].iter().any(|other| other.field == raw.field) {
                 c.fail(item, "name", "tests one field twice, which files cannot say: make it one test");
+                break;
             }
         }
         let tests = class.tests.iter().filter_map(|raw| test(c, item, raw)).collect();
@@ -76,12 +86,37 @@ fn test(c: &mut Checker, item: Item, raw: &v1::ClientTest) -> Option<ClientTest>
     if raw.values.is_empty() {
         c.fail(item, "name", "has a test without a value, which nobody passes");
     }
+    let lengths = lengths(field);
+    if raw.values.iter().any(|value| !lengths.contains(&value.len())) {
+        let (least, most) = lengths.into_inner();
+        let message = format!("tests for a value that nobody sends: it has {least} to {most} octets");
+        c.fail(item, "name", message);
+    }
     Some(ClientTest { field, values: raw.values.clone() })
+}
+
+/// How long what a client or a relay says can be, in octets: identifiers RFC 9915 §11.1, numbers and addresses as the
+/// fields are defined, anything else as an option can be.
+fn lengths(field: ClientField) -> std::ops::RangeInclusive<usize> {
+    const OPTION_MAX: usize = u16::MAX as usize;
+    match field {
+        ClientField::Duid | ClientField::RelayId => 3..=130,
+        ClientField::VendorClass | ClientField::RemoteId => 4..=OPTION_MAX,
+        ClientField::UserClass | ClientField::InterfaceId | ClientField::SubscriberId => 0..=OPTION_MAX,
+        ClientField::Architecture => 2..=2,
+        ClientField::LinkLayer => 2..=OPTION_MAX,
+        ClientField::Relay => 16..=16,
+    }
 }
 
 /// Checks that these are names of classes.
 pub(super) fn class_names(c: &mut Checker, item: Item, names: &[String], wire: &v1::Network) {
-    for name in names.iter().filter(|name| !wire.classes.iter().any(|class| class.name == **name)) {
+    if names.len() > CLASSES_MAX {
+        c.fail(item, "classes", format!("are more than {CLASSES_MAX}"));
+        return;
+    }
+    let known: BTreeSet<&str> = wire.classes.iter().map(|class| class.name.as_str()).collect();
+    for name in names.iter().filter(|name| !known.contains(name.as_str())) {
         c.fail(item, "classes", format!("there is no class `{name}`"));
     }
 }

@@ -35,6 +35,9 @@ pub(super) fn check_links(c: &mut Checker, wire: &v1::Network) -> Vec<Link> {
             }
         }
         let selectors = link.selectors.iter().filter_map(|raw| selector(c, item, raw)).collect();
+        if !link.interface_id.is_empty() {
+            c.fail(item, "interface_id", "is what an older release wrote: upgrade the program that sent it");
+        }
         let options = options(c, item, link.options.as_ref());
         class_names(c, item, &link.classes, wire);
         links.push(Link {

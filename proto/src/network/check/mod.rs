@@ -17,6 +17,7 @@ use crate::lifetimes::Timing;
 use crate::options::{DefinitionError, Dictionary};
 use crate::v1;
 use crate::words::FrontendId;
+use prost::Message;
 use std::collections::BTreeSet;
 
 /// What an error is about: the n-th of its kind, from 0, in the order of the file.
@@ -63,11 +64,23 @@ impl Checker {
     }
 }
 
+/// The longest configuration, in octets, whatever it leaves to the store written out. Every node keeps it, and every
+/// session begins with it: an eighth of the longest message that frontends take.
+const OCTETS_MAX: usize = 8 << 20;
+/// So many links may be: each is compared with each.
+const LINKS_MAX: usize = 8192;
+/// So many pools may be, shards counted one by one: each is compared with each.
+const POOLS_MAX: usize = 32_768;
+
 /// How long an answer may be as an IPv6 packet, options included (SV-113).
 const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
 
 pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default() };
+    check_size(&mut c, wire);
+    if !c.errors.is_empty() {
+        return Err(c.errors);
+    }
     match Dictionary::new(&wire.definitions) {
         Ok(dictionary) => c.dictionary = dictionary,
         Err(errors) => {
@@ -85,12 +98,7 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     pools::check_overlaps(&mut c, &links, &pools);
     let options = options::options(&mut c, Item::Global, wire.options.as_ref());
     let relays = relays(&mut c, wire);
-    let mut relay_supplied: Vec<u16> =
-        wire.relay_supplied.iter().filter_map(|code| u16::try_from(*code).ok()).collect();
-    relay_supplied.sort_unstable();
-    if relay_supplied.len() < wire.relay_supplied.len() {
-        c.fail(Item::Global, "relay_supplied", "an option code is below 65536");
-    }
+    let relay_supplied = relay_supplied(&mut c, wire);
     let answer_octets = u16::try_from(wire.answer_octets).unwrap_or(u16::MAX);
     if !ANSWER_OCTETS.contains(&answer_octets) {
         let message =
@@ -140,6 +148,46 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
 /// The number of an item: as stored, or its place counted from 1 when it has none yet.
 fn number(id: u32, place: usize) -> u32 {
     if id != 0 { id } else { u32::try_from(place + 1).unwrap_or(u32::MAX) }
+}
+
+/// What cannot be worked with however sound it is: everything else is looked at only if this holds.
+fn check_size(c: &mut Checker, wire: &v1::Network) {
+    let octets = wire.encoded_len();
+    if octets > OCTETS_MAX {
+        let message = format!(
+            "is {octets} octets long, with what is left to the store written out, and may be {OCTETS_MAX}"
+        );
+        c.fail(Item::Global, "network", message);
+    }
+    if wire.links.len() > LINKS_MAX {
+        c.fail(Item::Link(LINKS_MAX), "name", format!("is one too many: at most {LINKS_MAX} links may be"));
+    }
+    if wire.pools.len() > POOLS_MAX {
+        let message = format!("is one too many: at most {POOLS_MAX} pools and shards of pools may be");
+        c.fail(Item::Pool(POOLS_MAX), "name", message);
+    }
+}
+
+/// SV-176: what relays may supply; sorted.
+fn relay_supplied(c: &mut Checker, wire: &v1::Network) -> Vec<u16> {
+    let mut codes = Vec::new();
+    for code in &wire.relay_supplied {
+        match u16::try_from(*code) {
+            Err(_) => c.fail(Item::Global, "relay_supplied", "an option code is below 65536"),
+            Ok(code) => match crate::options::catalogue::reserved(code) {
+                Some(reserved) => {
+                    c.fail(
+                        Item::Global,
+                        "relay_supplied",
+                        format!("{code} is not a relay's: {}", reserved.what),
+                    );
+                }
+                None => codes.push(code),
+            },
+        }
+    }
+    codes.sort_unstable();
+    codes
 }
 
 /// SEC-04: from whom Relay-forwards are accepted.

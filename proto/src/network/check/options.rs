@@ -5,9 +5,23 @@ use crate::network::{OptionValue, Options};
 use crate::options::{Instance, is_requestable};
 use crate::v1;
 
+/// So many options may stand at one place. Why 256: five times as many as there are names; more never fit into an answer.
+pub(super) const PLACE_MAX: usize = 256;
+
 /// Checks the options of one place.
 pub(super) fn options(c: &mut Checker, item: Item, raw: Option<&v1::DhcpOptions>) -> Options {
     let mut sound: Options = Vec::new();
+    if raw.is_some_and(|raw| !raw.dns_servers.is_empty() || !raw.domain_search.is_empty()) {
+        c.fail(
+            item,
+            "options",
+            "are written as an older release wrote them: upgrade the program that sent them",
+        );
+    }
+    if raw.is_some_and(|raw| raw.options.len() > PLACE_MAX) {
+        c.fail(item, "options", format!("are more than {PLACE_MAX} at one place"));
+        return sound;
+    }
     for option in raw.map(|raw| raw.options.as_slice()).unwrap_or_default() {
         match (c.dictionary.check(option.code, &option.data), value(option)) {
             (Ok(()), Some(value)) => {

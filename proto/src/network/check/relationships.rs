@@ -11,6 +11,7 @@ pub(super) type PoolOwner = BTreeMap<String, RelationshipId>;
 
 pub(super) fn check_relationships(c: &mut Checker, wire: &v1::Network) -> (Vec<Relationship>, PoolOwner) {
     let mut names = BTreeSet::new();
+    let mut duids = BTreeSet::new();
     let mut owner = PoolOwner::new();
     let ids: BTreeMap<&str, u32> =
         wire.pools.iter().enumerate().map(|(i, p)| (p.name.as_str(), number(p.id, i))).collect();
@@ -66,8 +67,7 @@ pub(super) fn check_relationships(c: &mut Checker, wire: &v1::Network) -> (Vec<R
             c.fail(item, "preference", "is from 0 to 255 (SV-306)");
             0
         });
-        let is_taken = |other: &v1::Relationship| other.server_duid == r.server_duid;
-        if !r.server_duid.is_empty() && wire.relationships[..i].iter().any(is_taken) {
+        if !r.server_duid.is_empty() && !duids.insert(&r.server_duid) {
             c.fail(item, "server_duid", "is that of another relationship: each is a server of its own");
         }
         // Absent in a file that was not applied yet: the store makes one then, and checks again.

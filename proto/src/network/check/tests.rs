@@ -170,3 +170,95 @@ fn pd_08_what_is_excluded_lies_in_the_delegated_prefix_and_is_longer() {
     assert_eq!(with(56, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
     assert_eq!(with(129, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
 }
+
+fn option(code: u32) -> v1::DhcpOption {
+    v1::DhcpOption { code, data: vec![1], forced: true }
+}
+
+#[test]
+fn counts_are_bounded_so_that_a_check_is_short_on_every_node() {
+    let with_options = |count| {
+        let options = Some(v1::DhcpOptions { options: vec![option(60_000); count], ..Default::default() });
+        checked(|wire| wire.options = options).map(|_| ())
+    };
+    assert_eq!(with_options(super::options::PLACE_MAX), Ok(()));
+    assert_eq!(with_options(super::options::PLACE_MAX + 1), Err(vec![(Item::Global, "options")]));
+    let class = |n: usize| v1::Class {
+        name: format!("c{n}"),
+        tests: vec![v1::ClientTest {
+            field: v1::ClientField::Duid.into(),
+            values: vec![vec![0, 3, 0, 1, 9]],
+        }],
+        ..Default::default()
+    };
+    let with_classes = |count| checked(|wire| wire.classes = (0..count).map(class).collect()).map(|_| ());
+    assert_eq!(with_classes(super::clients::CLASSES_MAX), Ok(()));
+    let too_many = Err(vec![(Item::Class(super::clients::CLASSES_MAX), "name")]);
+    assert_eq!(with_classes(super::clients::CLASSES_MAX + 1), too_many);
+    // Whatever is wrong beyond a bound is not looked at.
+    let with_tests = |count| {
+        let test = v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![vec![0, 3, 0, 1, 9]] };
+        checked(|wire| wire.classes = vec![v1::Class { tests: vec![test; count], ..class(0) }]).map(|_| ())
+    };
+    assert_eq!(with_tests(1000), Err(vec![(Item::Class(0), "name")]));
+    let link = v1::Link { name: "lan".into(), ..v1::Link::default() };
+    let links = checked(|wire| wire.links = vec![link; super::LINKS_MAX + 1]).unwrap_err();
+    assert_eq!(links, [(Item::Link(super::LINKS_MAX), "name")]);
+    let pools = checked(|wire| wire.pools = vec![v1::Pool::default(); super::POOLS_MAX + 1]).unwrap_err();
+    assert_eq!(pools, [(Item::Pool(super::POOLS_MAX), "name")]);
+}
+
+#[test]
+fn a_configuration_that_no_frontend_could_be_sent_is_refused() {
+    let with = |len| {
+        let class = v1::Class {
+            name: "c".into(),
+            tests: vec![v1::ClientTest {
+                field: v1::ClientField::UserClass.into(),
+                values: vec![vec![1; 1000]; len / 1003],
+            }],
+            ..Default::default()
+        };
+        checked(|wire| wire.classes = vec![class]).map(|_| ())
+    };
+    assert_eq!(with(super::OCTETS_MAX - 10_000), Ok(()));
+    assert_eq!(with(super::OCTETS_MAX + 1003), Err(vec![(Item::Global, "network")]));
+}
+
+#[test]
+fn sv_176_relays_supply_nothing_that_the_protocol_itself_uses() {
+    let with = |codes: &[u32]| checked(|wire| wire.relay_supplied = codes.to_vec()).map(|_| ());
+    assert_eq!(with(&[65, 23, 60_000]), Ok(()));
+    for code in [1, 3, 13, 25, 66] {
+        assert_eq!(with(&[65, code]), Err(vec![(Item::Global, "relay_supplied")]), "{code}");
+    }
+    assert_eq!(with(&[70_000]), Err(vec![(Item::Global, "relay_supplied")]));
+}
+
+#[test]
+fn sv_157_a_class_tests_for_values_that_a_client_or_relay_can_send() {
+    use v1::ClientField as Field;
+    let with = |field: Field, len| {
+        let tests = vec![v1::ClientTest { field: field.into(), values: vec![vec![1; len]] }];
+        let class = v1::Class { name: "c".into(), tests, ..Default::default() };
+        checked(|wire| wire.classes = vec![class]).is_ok()
+    };
+    let lengths = [
+        (Field::Duid, 3, 130),
+        (Field::VendorClass, 4, 65_000),
+        (Field::UserClass, 0, 65_000),
+        (Field::Architecture, 2, 2),
+        (Field::LinkLayer, 2, 65_000),
+        (Field::Relay, 16, 16),
+        (Field::RelayId, 3, 130),
+        (Field::InterfaceId, 0, 65_000),
+        (Field::RemoteId, 4, 65_000),
+        (Field::SubscriberId, 0, 65_000),
+    ];
+    for (field, least, most) in lengths {
+        assert!(with(field, least) && with(field, most), "{field:?}");
+        assert!(least == 0 || !with(field, least - 1), "{field:?}");
+        assert!(!with(field, most + 1) || most == 65_000, "{field:?}");
+        assert!(!with(field, 65_536), "{field:?}");
+    }
+}

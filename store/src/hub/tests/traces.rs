@@ -80,6 +80,10 @@ fn events_go_to_traces_that_exist_under_the_name_of_the_connection() {
         handed,
         [Traced::Event(Box::new(expected)), Traced::Dropped(one, fe_a(), 5), Traced::Dropped(two, fe_a(), 5)]
     );
+    let handed_on =
+        report(&mut w, 1, TraceReport { events: vec![event(&[one.0; 500])], ..TraceReport::default() });
+    let [Traced::Event(once)] = &handed_on[..] else { panic!("{handed_on:?}") };
+    assert_eq!(once.traces, [one.0], "to each trace once, however often it is named");
     let many = vec![event(&[one.0]); 300];
     let handed = report(&mut w, 1, TraceReport { in_force: vec![one.0], dropped: 0, events: many });
     assert_eq!(handed.len(), 257);

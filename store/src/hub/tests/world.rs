@@ -122,7 +122,7 @@ impl World {
         commands.extend(pending.iter().map(|(_, c)| c.clone()));
         self.index += 1;
         let index = LogIndex(self.index);
-        let batch = CommandBatch { stamp: self.clock.stamp(self.now), commands };
+        let batch = CommandBatch::new(self.clock.stamp(self.now), commands);
         let applied = self.machine.apply(index, &batch);
         crate::machine::invariants::check(&self.machine).unwrap();
         self.hub.applied(self.now, index, &applied, &self.machine);

@@ -1,6 +1,8 @@
 //! A machine with a clock in hand, a network of two partners, and sessions that number their batches.
 
-use crate::machine::{Applied, Audience, Command, CommandBatch, Found, Machine, Outcome, invariants};
+use crate::machine::{
+    Applied, Audience, Command, CommandBatch, FORMAT_VERSION, Found, Machine, Outcome, invariants,
+};
 use leasehold_proto::lease::{Lease, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::session::{
     BatchOutcome, HostProof, RangeRequest, SessionBatch, StoreEvent, UpdateRefusal,
@@ -95,8 +97,13 @@ impl Lab {
     }
 
     pub(super) fn apply(&mut self, commands: Vec<Command>) -> Applied {
+        self.apply_as(FORMAT_VERSION, commands)
+    }
+
+    /// By an entry as a program of that format wrote it.
+    pub(super) fn apply_as(&mut self, format: u32, commands: Vec<Command>) -> Applied {
         self.index += 1;
-        let batch = CommandBatch { stamp: ClusterTime::from_millis(self.now_ms), commands };
+        let batch = CommandBatch { format, stamp: ClusterTime::from_millis(self.now_ms), commands };
         // Through the bytes of the log, so that every test exercises them.
         let batch = CommandBatch::decode(&batch.encode()).unwrap();
         let applied = self.machine.apply(LogIndex(self.index), &batch);

@@ -4,6 +4,7 @@ mod adoption;
 mod configuration;
 mod conflicts;
 mod ending;
+mod former;
 mod lab;
 mod leases;
 mod reconfigure;

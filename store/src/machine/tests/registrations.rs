@@ -1,7 +1,7 @@
 //! SV-381 at the machine's boundary: addresses that clients registered (RFC 9686).
 
 use super::lab::{Lab, address, network};
-use crate::machine::{Applied, Audience, Command, Found, Machine, Outcome, Restored};
+use crate::machine::{Applied, Audience, Command, FORMAT_VERSION, Found, Machine, Outcome, Restored};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::registration::{LIFETIME_MAX, Registration, RegistrationUpdate};
 use leasehold_proto::session::StoreEvent;
@@ -223,8 +223,25 @@ fn sv_381_a_row_of_a_newer_program_is_refused() {
     let mut rows: Vec<_> = lab.machine.rows().collect();
     // The first field of the row is its version.
     let (_, value) = rows.iter_mut().find(|(key, _)| key[0] == 11).unwrap();
-    assert_eq!(value[..2], [8, 1]);
-    value[1] = 2;
+    assert_eq!((value[0], u32::from(value[1])), (8, FORMAT_VERSION));
+    value[1] += 1;
     let error = Machine::from_rows(&mut rows.into_iter()).unwrap_err();
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains(&format!("format {}", FORMAT_VERSION + 1)), "{error}");
+}
+
+#[test]
+fn sec_01_refreshes_without_end_leave_nothing_behind() {
+    let (mut lab, a, _) = lab();
+    let before = lab.machine.due.len();
+    for n in 0..50 {
+        tell(&mut lab, a, 0x99, 1, 1000 + n);
+    }
+    // Two clients that take it from each other, and one that ends it.
+    for n in 0..50 {
+        tell(&mut lab, a, 0x99, (n % 2) as u8 + 1, 2000 - n);
+    }
+    assert_eq!(lab.machine.due.len(), before + 1, "one reminder for one registration");
+    tell(&mut lab, a, 0x99, 2, 0);
+    assert!(!is_registered(&lab, 0x99));
+    assert_eq!(lab.machine.due.len(), before);
 }

@@ -173,7 +173,7 @@ proptest! {
         for (n, step) in std::iter::repeat_n(&Step::Pass(0), 2).chain(&steps).enumerate() {
             if let Step::Pass(secs) = step { now += secs * 1000 }
             let commands = if n < 2 { std::mem::take(&mut script[n]) } else { command(&machine, step) };
-            let batch = CommandBatch { stamp: ClusterTime::from_millis(now), commands };
+            let batch = CommandBatch::new(ClusterTime::from_millis(now), commands);
             let index = LogIndex(n as u64 + 1);
             let applied = machine.apply(index, &batch);
             invariants::check(&machine).map_err(TestCaseError::fail)?;

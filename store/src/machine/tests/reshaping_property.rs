@@ -117,7 +117,7 @@ struct Play {
 impl Play {
     fn apply(&mut self, commands: Vec<Command>) -> Result<Vec<Outcome>, TestCaseError> {
         self.index += 1;
-        let batch = CommandBatch { stamp: ClusterTime::from_millis(self.now), commands };
+        let batch = CommandBatch::new(ClusterTime::from_millis(self.now), commands);
         let applied = self.machine.apply(LogIndex(self.index), &batch);
         invariants::check(&self.machine).map_err(TestCaseError::fail)?;
         let index = self.index;

@@ -144,7 +144,7 @@ fn a_restoring_that_broke_off_is_begun_again_and_nothing_else_is_founded_meanwhi
     let mut rebuilt = Machine::from_rows(&mut lab.machine.rows()).unwrap();
     assert!(rebuilt.is_restoring());
     lab.apply(vec![found(false)]);
-    let batch = CommandBatch { stamp: lab.now(), commands: vec![found(false)] };
+    let batch = CommandBatch::new(lab.now(), vec![found(false)]);
     rebuilt.apply(LogIndex(lab.index().0), &batch);
     assert!(rebuilt.rows().eq(lab.machine.rows()));
     invariants::check(&rebuilt).unwrap();

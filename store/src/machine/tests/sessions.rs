@@ -137,7 +137,7 @@ fn fo_906_cluster_time_never_goes_back() {
     lab.pass(100);
     let time = lab.machine.time();
     let index = LogIndex(lab.index().0 + 1);
-    let batch = crate::machine::CommandBatch { stamp: Default::default(), commands: Vec::new() };
+    let batch = crate::machine::CommandBatch::new(Default::default(), Vec::new());
     lab.machine.apply(index, &batch);
     assert_eq!(lab.machine.time(), time);
 }

@@ -76,9 +76,27 @@ fn late() -> Status {
     Status::unavailable(format!("too few store nodes answered within {} s", ANSWER_TIMEOUT.as_secs()))
 }
 
+/// From this length on no further line is added to a refusal. Why 3000: an octet may take three in a header, and clients
+/// take 16 KiB of headers.
+const REFUSAL_LEN: usize = 3000;
+/// Characters of one line.
+const REFUSAL_LINE_LEN: usize = 400;
+
+/// What is wrong, a line each; as much of it as fits into the headers in which a status travels.
 fn refusal(errors: impl IntoIterator<Item = String>) -> Status {
-    let lines: Vec<String> = errors.into_iter().collect();
-    Status::invalid_argument(format!("the configuration is not consistent:\n{}", lines.join("\n")))
+    let mut text = "the configuration is not consistent:".to_owned();
+    let mut errors = errors.into_iter();
+    while text.len() < REFUSAL_LEN
+        && let Some(error) = errors.next()
+    {
+        text.push('\n');
+        text.extend(error.chars().take(REFUSAL_LINE_LEN));
+    }
+    let more = errors.count();
+    if more > 0 {
+        text += &format!("\nand {more} more");
+    }
+    Status::invalid_argument(text)
 }
 
 impl AdminService {

@@ -32,7 +32,7 @@ impl World {
         }
         let stamp = clock.stamp(state.clock.local(self.now));
         let (tokens, commands) = std::mem::take(&mut state.proposed).into_iter().unzip();
-        let payload = CommandBatch { stamp, commands }.encode().into();
+        let payload = CommandBatch::new(stamp, commands).encode().into();
         let number = self.store.next_number;
         self.store.next_number += 1;
         self.store.tail.push_back(Pending { number, payload, tokens });

@@ -128,7 +128,7 @@ impl World {
             }),
             Command::ApplyNetwork { expected_version: 0, network: Box::new(self.plan.network.clone()) },
         ];
-        let payload = CommandBatch { stamp: ClusterTime::ZERO, commands }.encode().into();
+        let payload = CommandBatch::new(ClusterTime::ZERO, commands).encode().into();
         self.append_committed(payload, None);
         self.request_election(ms(10));
     }

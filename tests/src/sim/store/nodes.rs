@@ -43,7 +43,7 @@ impl World {
             // Nothing is asked for, but time is to be told.
             let stamp = clock.stamp(now);
             if state.proposed.is_empty() {
-                let payload = CommandBatch { stamp, commands: Vec::new() }.encode().into();
+                let payload = CommandBatch::new(stamp, Vec::new()).encode().into();
                 let number = self.store.next_number;
                 self.store.next_number += 1;
                 self.store.tail.push_back(Pending { number, payload, tokens: Vec::new() });

@@ -15,7 +15,7 @@ fn told_apart_by(field: v1::ClientField, value: &[u8]) -> v1::Network {
         name: "c".into(),
         tests: vec![v1::ClientTest {
             field: field.into(),
-            values: vec![b"another".to_vec(), value.to_vec()],
+            values: vec![vec![b'a'; value.len()], value.to_vec()],
         }],
         options: options(&[(23, &ip(SERVERS).octets())]),
         ..v1::Class::default()

@@ -70,7 +70,7 @@ pub(super) fn pool(
 pub(super) fn options(values: &[(u32, &[u8])]) -> Option<v1::DhcpOptions> {
     let option =
         |(code, data): &(u32, &[u8])| v1::DhcpOption { code: *code, data: data.to_vec(), forced: false };
-    Some(v1::DhcpOptions { options: values.iter().map(option).collect() })
+    Some(v1::DhcpOptions { options: values.iter().map(option).collect(), ..v1::DhcpOptions::default() })
 }
 
 /// Links `lan` and `wan`; relationship `r1` of `fe-a` and `fe-b` with one pool of each kind on `lan`.
