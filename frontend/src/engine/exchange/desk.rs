@@ -63,8 +63,10 @@ pub(super) enum Occasion<'t> {
 enum Handled {
     /// A reply of this type is in the sink.
     Answered { message_type: u8, cause: Option<Cause> },
-    /// A copy is kept, or was kept already; or the Reply is kept until what it promises is committed.
+    /// A copy is kept, or was kept already.
     Kept,
+    /// The Reply is held until what it promises is committed.
+    Held,
 }
 
 /// [`Exchange`] at work, with the leases, counters and sink that one call needs.
@@ -241,7 +243,7 @@ impl<S: ReplySink> Desk<'_, S> {
 
     fn answer_taken(&mut self, taken: Taken, occasion: Occasion<'_>) {
         match self.look_at(&taken.packet(), occasion) {
-            Some(Handled::Answered { .. }) => self.counters.parked_answered += 1,
+            Some(Handled::Answered { .. } | Handled::Held) => self.counters.parked_answered += 1,
             Some(Handled::Kept) => return self.exchange.parked.put_back(taken),
             None => {}
         }
@@ -258,7 +260,7 @@ impl<S: ReplySink> Desk<'_, S> {
                         self.counters.answer(message_type, cause);
                         self.trace.answered(message_type, cause);
                     }
-                    Handled::Kept => self.trace.kept(),
+                    Handled::Kept | Handled::Held => self.trace.kept(),
                 }
                 Some(handled)
             }
@@ -578,7 +580,7 @@ impl<S: ReplySink> Desk<'_, S> {
             if self.exchange.held.hold(out, terms) {
                 self.counters.held += 1;
                 self.trace.waits("commit", || "the Reply is held until the store commits it".to_owned());
-                return Ok(Handled::Kept);
+                return Ok(Handled::Held);
             }
             self.counters.held_no_room += 1;
         }
