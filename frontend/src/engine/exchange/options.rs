@@ -2,7 +2,8 @@
 //!
 //! Owns the merging of a place's options with those of lower precedence, done once for a configuration, and the choice
 //! among them for one message: what the client asked for and may ask for (SV-202, SV-203), and what is forced. Refuses to
-//! know what values mean and whether they fit into the answer: `reply` writes them. Walking allocates nothing.
+//! know what values mean and whether they fit into the answer: `reply` writes them. Choosing allocates nothing for up to
+//! sixteen options.
 
 use crate::codec::Oro;
 use crate::codec::wire::opt;
@@ -65,7 +66,6 @@ impl OptionSet {
         }
         let replaced = |key: (u16, u32)| above.iter().any(|value| value.key() == key);
         entries.extend(self.0.iter().filter(|entry| !replaced(entry.key)).cloned());
-        let rank = |code: u16| IMPORTANT.iter().position(|c| *c == code).unwrap_or(IMPORTANT.len());
         entries.sort_by_key(|entry| rank(entry.key.0));
         Self(entries)
     }
@@ -140,18 +140,29 @@ impl PlaceOptions {
     }
 }
 
-/// What of these is sent.
-pub(super) fn chosen<'s>(sets: &'s [&'s OptionSet], oro: Oro<'s>) -> impl Iterator<Item = (u16, &'s [u8])> {
-    sets.iter().enumerate().flat_map(move |(at, set)| {
-        set.0.iter().filter_map(move |entry| {
+/// What of these is sent, most important first, whichever set it is of: precedence says which value counts, and no more.
+pub(super) fn chosen<'s>(sets: &[&'s OptionSet], oro: Oro<'_>) -> SmallVec<[(u16, &'s [u8]); 16]> {
+    let mut chosen = SmallVec::new();
+    for (at, set) in sets.iter().enumerate() {
+        chosen.extend(set.0.iter().filter_map(|entry| {
             let code = entry.key.0;
             let wanted = entry.forced
                 || (entry.requestable && oro.contains(code))
                 || sets[at + 1..].iter().any(|below| below.forces(entry.key));
             let is_replaced = || sets[..at].iter().any(|above| above.has(entry.key));
             (wanted && !is_replaced()).then_some((code, entry.data.as_slice()))
-        })
-    })
+        }));
+    }
+    if sets.len() > 1 {
+        // Each set is in order by itself; nothing is allocated for the sorting of so few.
+        chosen.sort_by_key(|(code, _)| rank(*code));
+    }
+    chosen
+}
+
+/// Place of a code among the important ones; those that are not come last.
+fn rank(code: u16) -> usize {
+    IMPORTANT.iter().position(|important| *important == code).unwrap_or(IMPORTANT.len())
 }
 
 #[cfg(test)]
@@ -163,7 +174,7 @@ mod tests {
     }
 
     fn sent(sets: &[&OptionSet], codes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        chosen(sets, Oro::from_data(codes).expect("even")).map(|(code, data)| (code, data.to_vec())).collect()
+        chosen(sets, Oro::from_data(codes).expect("even")).into_iter().map(|(code, data)| (code, data.to_vec())).collect()
     }
 
     #[test]
