@@ -174,7 +174,10 @@ mod tests {
     }
 
     fn sent(sets: &[&OptionSet], codes: &[u8]) -> Vec<(u16, Vec<u8>)> {
-        chosen(sets, Oro::from_data(codes).expect("even")).into_iter().map(|(code, data)| (code, data.to_vec())).collect()
+        chosen(sets, Oro::from_data(codes).expect("even"))
+            .into_iter()
+            .map(|(code, data)| (code, data.to_vec()))
+            .collect()
     }
 
     #[test]
