@@ -166,7 +166,8 @@ impl Leases {
         address: u128,
         valid: Lifetime,
     ) -> Result<(), NoRegistration> {
-        if !self.load.loaded || self.session.has_closed() {
+        // A clean stop waits until all is told: what comes in meanwhile may not put it off.
+        if !self.load.loaded || self.session.stopping || self.session.has_closed() {
             return Err(NoRegistration::NotNow);
         }
         let now = self.cluster_time_at_most(now).ok_or(NoRegistration::NotNow)?;

@@ -317,3 +317,12 @@ fn sv_381_what_is_registered_in_a_range_before_it_is_granted_is_not_counted_as_f
     word(&mut lab, "2001:db8:1::1500", 0);
     assert_eq!(free(&lab), before + 256);
 }
+
+#[test]
+fn sv_381_while_the_process_stops_nothing_more_is_recorded_that_would_have_to_be_told_first() {
+    let mut lab = Lab::with("fe-a", registering());
+    lab.commit();
+    lab.engine.begin_stop(lab.now);
+    assert!(send(&mut lab, OWN, inform(OWN, 1000)).is_none());
+    assert_eq!(lab.discarded(Discard::RegistrationNotNow), 1);
+}
