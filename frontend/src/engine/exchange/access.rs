@@ -3,9 +3,9 @@
 //! Owns the judgement before anything is looked up. Refuses to know leases. A message that may not be answered gets no
 //! answer and no hint of why.
 
-use super::classes::{Classes, is_of_one};
+use super::classes::{Classes, Sender, is_of_one};
 use super::rate::{Rates, Work};
-use crate::codec::{ClientMessage, Discard, MessageKind, RelayChain};
+use crate::codec::{ClientMessage, Discard, MessageKind};
 use crate::engine::{Interface, Packet};
 use leasehold_proto::network::{Limits, Link, Network};
 use leasehold_proto::time::LocalTime;
@@ -54,7 +54,7 @@ pub(super) fn check_rate(
     hash: SipHasher13,
     now: LocalTime,
     (link, limits): (LinkId, &Limits),
-    (message, relay, packet): (&ClientMessage<'_>, Option<&RelayChain<'_>>, &Packet<'_>),
+    Sender { message, relay, packet }: Sender<'_, '_>,
     client: &[u8],
 ) -> Result<(), Discard> {
     let work = match message.kind {

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::held::Terms;
 use super::parked::{Parking, Waiting};
 use super::plan::Plan;
-use super::pools::Topology;
+use super::pools::{LinkAt, Topology};
 use super::server::{self, Speaker};
 use super::{
     Exchange, confirm, decline, ending, information_request, legacy, link, rebind, register, release, renew,
@@ -112,7 +112,10 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let message = decoded.message();
         if decoded.relay().is_none() && !packet.destination.is_multicast() {
-            return self.answer_unicast(packet, message);
+            let topology = self.exchange.topology.take().ok_or(Discard::UnicastDestination)?;
+            let outcome = self.answer_unicast(&topology, packet, message);
+            self.exchange.topology = Some(topology);
+            return outcome;
         }
         // Which DUIDs a Server Identifier may hold is judged where the logical servers are known.
         validate(message, message.server_id.unwrap_or_default())?;
@@ -125,17 +128,50 @@ impl<S: ReplySink> Desk<'_, S> {
     }
 
     /// What a client sent to this machine's own address is dropped, or answered by a word about multicast (SV-134,
-    /// SV-135).
+    /// SV-135); for whom nothing else is answered, neither is this.
     fn answer_unicast(
         &mut self,
+        topology: &Topology,
         packet: &Packet<'_>,
         message: &ClientMessage<'_>,
     ) -> Result<Handled, Discard> {
-        let server_duid = legacy::told_to_use_multicast(self.exchange.topology.as_ref(), message)?;
+        let server_duid = legacy::told_to_use_multicast(topology, message)?;
+        let chosen = link::choose(topology, &self.exchange.interface_links, packet, None);
+        let (link, by) = chosen.ok_or(Discard::NoLink)?;
+        traced::link(self.trace, topology.link(link), by);
+        let sender = Sender { message, relay: None, packet };
+        self.admit(topology, link, sender, &Speaker::new(message, None, packet), Occasion::Arrived)?;
         let mut out = Writer::new(self.replies.begin(), reply::PAYLOAD_LEN_MAX);
         legacy::write_use_multicast(message, server_duid, &mut out).map_err(|_| Discard::ReplyTooLong)?;
         self.replies.commit(reply::reply_to(packet, None));
         Ok(Handled::Answered { message_type: msg::REPLY, cause: None })
+    }
+
+    /// The classes of a client that is served on a link, and has not sent too much of late (SEC-01, SEC-10).
+    fn admit(
+        &mut self,
+        topology: &Topology,
+        link: LinkAt,
+        sender: Sender<'_, '_>,
+        speaker: &Speaker<'_>,
+        occasion: Occasion<'_>,
+    ) -> Result<Classes, Discard> {
+        let classes = classes_of(topology.network(), sender);
+        traced::classes(self.trace, topology.network(), &classes);
+        let link = topology.link(link);
+        access::check_client(topology.network(), link, &classes, sender.message)?;
+        if occasion == Occasion::Arrived {
+            let exchange = &mut *self.exchange;
+            access::check_rate(
+                &mut exchange.rates,
+                exchange.message_hash,
+                self.now,
+                (link.id, &link.limits),
+                sender,
+                speaker.octets(),
+            )?;
+        }
+        Ok(classes)
     }
 
     fn consider_in(
@@ -165,22 +201,7 @@ impl<S: ReplySink> Desk<'_, S> {
             self.exchange.heard.heard(topology.link(link).id);
         }
         let speaker = Speaker::new(message, relay, packet);
-        let classes = classes_of(topology.network(), Sender { message, relay, packet });
-        traced::classes(self.trace, topology.network(), &classes);
-        access::check_client(topology.network(), topology.link(link), &classes, message)?;
-        if occasion == Occasion::Arrived {
-            let (link, exchange) = (topology.link(link), &mut *self.exchange);
-            let sender = (message, relay, packet);
-            let bounds = (link.id, &link.limits);
-            access::check_rate(
-                &mut exchange.rates,
-                exchange.message_hash,
-                self.now,
-                bounds,
-                sender,
-                speaker.octets(),
-            )?;
-        }
+        let classes = self.admit(topology, link, Sender { message, relay, packet }, &speaker, occasion)?;
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
         traced::server(self.trace, place.relationship());
