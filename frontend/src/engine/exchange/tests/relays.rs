@@ -97,6 +97,19 @@ fn sv_176_relay_supplied_options_of_allowed_codes_the_innermost_and_never_before
 }
 
 #[test]
+fn sv_176_sv_203_what_nobody_may_ask_for_is_not_supplied_by_relays_either() {
+    let mut wire = super::lab::network();
+    wire.relay_supplied = vec![65, opt::RAPID_COMMIT.into()];
+    let mut lab = Lab::with("fe-a", wire);
+    let ask = Msg::solicit().na(1, &[]).oro(&[65, opt::RAPID_COMMIT]);
+    let told = supplied(&[(65, b"name"), (opt::RAPID_COMMIT, b"")]);
+    let answer =
+        lab.send_relayed(&relayed("2001:db8:1::1", &[(opt::RSOO, &told)], ask)).expect("an Advertise");
+    assert_eq!(answer.option(65), Some(b"name".as_slice()));
+    assert!(answer.option(opt::RAPID_COMMIT).is_none(), "SV-302");
+}
+
+#[test]
 fn sv_111_sv_176_a_relay_supplied_option_that_is_cut_discards_the_message() {
     let mut lab = Lab::new();
     let cut = &supplied(&[(65, b"abc")])[..5];
