@@ -204,8 +204,8 @@ impl<S: ReplySink> Desk<'_, S> {
 
 /// Nothing when the lease is not of a relationship of this frontend, or its link is not for Reconfigure.
 fn standing(topology: &Topology, acceptor: &Acceptor<'_>) -> Option<Standing> {
-    let relationship = topology.network().pool(acceptor.pool)?.relationship;
-    let server = topology.mine_with_id(relationship)?;
+    let server = topology.mine_of_pool(acceptor.pool)?;
+    let relationship = topology.relationship(server).id;
     let link = topology.link_with_id(acceptor.binding.link)?;
     topology.link(link).reconfigure.then_some(Standing { link, server, relationship })
 }
