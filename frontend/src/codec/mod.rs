@@ -17,7 +17,6 @@ pub mod relay;
 pub mod relay_encode;
 pub mod reply;
 mod shape;
-pub mod stored;
 pub mod temporary;
 pub mod validate;
 pub mod wire;
@@ -33,7 +32,6 @@ pub use options::{Options, Oro, RawOption};
 pub use registration::RegistrationOption;
 pub use relay::{RelayChain, RelayHeader, RelayLevel};
 pub use relay_encode::{encode_relay_forward, encode_relay_reply};
-pub use stored::{StoredLevel, stored_levels};
 pub use temporary::TemporaryIa;
 pub use validate::{validate, validate_sender};
 

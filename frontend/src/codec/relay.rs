@@ -87,16 +87,8 @@ pub struct RelayChain<'a> {
 impl<'a> RelayChain<'a> {
     /// Unwraps all levels of a datagram that begins with a Relay-forward.
     pub(super) fn decode(bytes: &'a [u8], budget: &mut OptionBudget) -> Result<Self, Discard> {
-        let mut chain = RelayChain {
-            levels: SmallVec::new(),
-            client_link_layer: None,
-            payload: bytes,
-            repeated_options: 0,
-        };
-        while chain.payload.first() == Some(&msg::RELAY_FORWARD) {
-            if chain.levels.len() == RELAY_LEVELS_MAX {
-                return Err(Discard::RelayTooDeep);
-            }
+        let mut chain = Self::around(bytes);
+        while chain.has_level()? {
             chain.payload = chain.take_level(budget)?.ok_or(Discard::RelayWithoutMessage)?;
         }
         Ok(chain)
@@ -107,19 +99,25 @@ impl<'a> RelayChain<'a> {
     /// Errors: it is no such chain.
     pub fn decode_stored(bytes: &'a [u8]) -> Result<Self, Discard> {
         let mut budget = OptionBudget::new();
-        let mut chain = RelayChain {
-            levels: SmallVec::new(),
-            client_link_layer: None,
-            payload: bytes,
-            repeated_options: 0,
-        };
-        while chain.payload.first() == Some(&msg::RELAY_FORWARD) {
-            if chain.levels.len() == RELAY_LEVELS_MAX {
-                return Err(Discard::RelayTooDeep);
-            }
+        let mut chain = Self::around(bytes);
+        while chain.has_level()? {
             chain.payload = chain.take_level(&mut budget)?.unwrap_or_default();
         }
         if chain.levels.is_empty() { Err(Discard::RelayWithoutMessage) } else { Ok(chain) }
+    }
+
+    /// No level yet around these octets.
+    fn around(payload: &'a [u8]) -> Self {
+        Self { levels: SmallVec::new(), client_link_layer: None, payload, repeated_options: 0 }
+    }
+
+    /// Whether one more level is to be unwrapped.
+    fn has_level(&self) -> Result<bool, Discard> {
+        let is_level = self.payload.first() == Some(&msg::RELAY_FORWARD);
+        if is_level && self.levels.len() == RELAY_LEVELS_MAX {
+            return Err(Discard::RelayTooDeep);
+        }
+        Ok(is_level)
     }
 
     /// Reads the level that `payload` begins with; gives what it carries.

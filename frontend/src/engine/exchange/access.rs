@@ -3,7 +3,7 @@
 //! Owns the judgement before anything is looked up. Refuses to know leases. A message that may not be answered gets no
 //! answer and no hint of why.
 
-use super::classes::{Classes, is_of_one};
+use super::classes::{Classes, Sender, is_of_one};
 use super::rate::{Rates, Work};
 use crate::codec::{ClientMessage, Discard, MessageKind, RelayChain};
 use crate::engine::{Interface, Packet};
@@ -51,7 +51,7 @@ pub(super) fn check_rate(
     hash: SipHasher13,
     now: LocalTime,
     (link, limits): (LinkId, &Limits),
-    (message, relay, packet): (&ClientMessage<'_>, Option<&RelayChain<'_>>, &Packet<'_>),
+    Sender { message, relay, packet }: Sender<'_, '_>,
     client: u64,
 ) -> Result<(), Discard> {
     let work = match message.kind {

@@ -1,19 +1,17 @@
 //! The way of one message: octets, link, server, whose turn, look-up, plan, reply.
 //!
-//! Owns the order of these steps, and what happens to messages that were kept: judged as if they had just arrived when
-//! the store's word on the partners changes, answered when their client's look-up or adoption is decided or takes too
-//! long, dropped in silence when the partner had its two seconds, but for a Release or Decline on which it did not act.
-//! Refuses to decide any of the steps itself. Input: packets and news; output: replies in the sink and counts.
-//! Invariant: one message, at most one answer.
+//! Owns the order of these steps. Refuses to decide any of them itself; what becomes of messages and Replies that were
+//! kept is `later`'s. Input: packets; output: replies in the sink and counts. Invariant: one message, at most one answer.
 
 use super::access;
-use super::answer::{Answer, Cause, Claim, OfferedBy, decide};
+use super::answer::{Answer, Cause, decide};
+use super::claim::{Place, came_again};
 use super::classes::{Classes, Sender, classes_of, lifetimes_of};
-use super::context::{Context, named};
-use super::held::{HeldReply, Terms};
-use super::parked::{Parking, RELEASED_PER_TURN_MAX, Releasing, Taken, Waiting};
+use super::context::Context;
+use super::held::Terms;
+use super::parked::{Parking, Waiting};
 use super::plan::Plan;
-use super::pools::{LinkAt, RelationshipAt, Topology};
+use super::pools::{LinkAt, Topology};
 use super::server::{self, Speaker};
 use super::{
     Exchange, confirm, decline, ending, information_request, legacy, link, rebind, register, release, renew,
@@ -24,20 +22,14 @@ use crate::codec::{
     ClientMessage, Decoded, Discard, MessageKind, RelayChain, Writer, decode, validate, validate_sender,
 };
 use crate::engine::counters::Counters;
-use crate::engine::leases::{Leases, Owner, Service};
+use crate::engine::leases::Leases;
 use crate::engine::trace::TraceLog;
 use crate::engine::{Packet, ReplySink};
-use leasehold_proto::network::{Answering, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{FrontendId, LinkId};
 use siphasher::sip::SipHasher13;
 use std::cell::{Cell, OnceCell};
 use std::hash::Hasher as _;
-use std::time::Duration;
-
-/// How soon after the first the same message is taken for a copy on another path and not for the client's trying
-/// again. Why: the first retransmission comes 0.9 s after the message at the earliest (RFC 9915 §15).
-const COPY_WITHIN: Duration = Duration::from_millis(250);
 
 /// Leases of one message that the store is asked to adopt (R7). Why two: an honest client has one address and one prefix.
 const ADOPTIONS_PER_MESSAGE: u8 = 2;
@@ -60,11 +52,13 @@ pub(super) enum Occasion<'t> {
 
 /// What became of a message that was not discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Handled {
+pub(super) enum Handled {
     /// A reply of this type is in the sink.
     Answered { message_type: u8, cause: Option<Cause> },
-    /// A copy is kept, or was kept already; or the Reply is kept until what it promises is committed.
+    /// A copy is kept, or was kept already.
     Kept,
+    /// The Reply is held until what it promises is committed.
+    Held,
 }
 
 /// [`Exchange`] at work, with the leases, counters and sink that one call needs.
@@ -78,24 +72,6 @@ pub(in crate::engine) struct Desk<'e, S> {
     pub(in crate::engine) replies: &'e mut S,
 }
 
-/// Where a message was found to belong.
-#[derive(Clone, Copy)]
-struct Place<'t> {
-    topology: &'t Topology,
-    link: LinkAt,
-    server: RelationshipAt,
-}
-
-impl<'t> Place<'t> {
-    fn relationship(&self) -> &'t Relationship {
-        self.topology.relationship(self.server)
-    }
-
-    fn link_id(&self) -> LinkId {
-        self.topology.link(self.link).id
-    }
-}
-
 impl<S: ReplySink> Desk<'_, S> {
     /// Answers, keeps or discards one datagram, and counts which.
     pub(in crate::engine) fn handle(&mut self, packet: &Packet<'_>) {
@@ -103,153 +79,8 @@ impl<S: ReplySink> Desk<'_, S> {
         self.look_at(packet, Occasion::Arrived);
     }
 
-    /// The store's word on a frontend changed such that messages may be this one's to answer that were left to a
-    /// partner; `link`: on this link only. They are judged anew.
-    pub(in crate::engine) fn judged_anew(&mut self, frontend: &FrontendId, link: Option<LinkId>) {
-        let partner = (frontend != self.leases.frontend()).then(|| frontend.clone());
-        self.release(Releasing::LeftTo { partner, link });
-    }
-
-    /// Answers what waited for a look-up of this client.
-    pub(in crate::engine) fn looked_up(&mut self, link: LinkId, duid: &[u8]) {
-        let client = client_key(self.exchange.message_hash, link, duid);
-        self.answer_waiting(&Waiting::LookUp(client), Occasion::LookedUp);
-    }
-
-    /// Answers what waited for an adoption that this client asked for (R7).
-    pub(in crate::engine) fn adopted(&mut self, link: LinkId, duid: &[u8]) {
-        let client = client_key(self.exchange.message_hash, link, duid);
-        self.answer_waiting(&Waiting::Adoption(client), Occasion::Adopted);
-    }
-
-    /// The configuration changed, and with it maybe whose turn it is: what was left to partners is judged anew.
-    pub(in crate::engine) fn reconfigured(&mut self) {
-        self.release(Releasing::LeftTo { partner: None, link: None });
-    }
-
-    fn answer_waiting(&mut self, what: &Waiting, occasion: Occasion<'_>) {
-        for serial in self.exchange.parked.serials() {
-            if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| waiting == what) {
-                self.answer_taken(taken, occasion);
-            }
-        }
-    }
-
-    /// Answers all that waited for a look-up: everything is known now.
-    pub(in crate::engine) fn loaded(&mut self) {
-        self.release(Releasing::LookUps);
-    }
-
-    /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
-    /// partner was left with.
-    pub(in crate::engine) fn turn(&mut self) {
-        self.reconfigure();
-        self.release_held();
-        self.answer_released();
-        while let Some(taken) = self.exchange.parked.take_due(self.now) {
-            match taken.waiting {
-                // Without the stream it cannot be known what the partner did.
-                Waiting::Partner { ending: Some(standing), .. } if self.leases.is_connected() => {
-                    self.answer_taken(taken, Occasion::Unhandled(standing));
-                }
-                Waiting::Partner { .. } => {
-                    self.trace_begin(&taken.packet(), "partner-had-two-seconds");
-                    self.trace.discarded(Discard::NotOurs);
-                    self.counters.discard(Discard::NotOurs);
-                    self.exchange.parked.give_back(taken);
-                }
-                Waiting::LookUp(_) => self.answer_taken(taken, Occasion::LookedUp),
-                Waiting::Adoption(_) => self.answer_taken(taken, Occasion::Adopted),
-            }
-        }
-    }
-
-    /// Sends Replies whose promises are committed, and those that have waited long enough (FO-903). No more at once than
-    /// one batch of replies has room for.
-    fn release_held(&mut self) {
-        if !self.exchange.held.is_to_look(self.now, self.leases) {
-            return;
-        }
-        let mut at = 0;
-        for _ in 0..RELEASED_PER_TURN_MAX {
-            let Some((next, reply)) = self.exchange.held.take_due(self.now, self.leases, at) else {
-                return self.exchange.held.looked(self.leases, true);
-            };
-            at = next;
-            self.send_held(&reply);
-            self.exchange.held.give_back(reply);
-        }
-        self.exchange.held.looked(self.leases, false);
-    }
-
-    /// R4 is judged for each Reply by itself; one whose promise the store did not take is not sent.
-    fn send_held(&mut self, reply: &HeldReply) {
-        let terms = &reply.terms;
-        let is_committed = self.leases.is_committed(&terms.rest);
-        if !self.leases.may_release(self.now, terms.computed, &terms.rest) {
-            self.trace.fate(self.now, terms.traced.as_deref(), Err(Discard::SentTooLate));
-            return self.counters.discard(Discard::SentTooLate);
-        }
-        if !terms.stands(self.leases) {
-            self.trace.fate(self.now, terms.traced.as_deref(), Err(Discard::PromiseRefused));
-            return self.counters.discard(Discard::PromiseRefused);
-        }
-        let out = self.replies.begin();
-        out.extend_from_slice(&reply.bytes);
-        self.replies.commit(terms.to);
-        self.counters.answer(terms.message_type, terms.cause);
-        let why = if is_committed {
-            self.counters.held_committed += 1;
-            ("committed", "the store has committed what it promises")
-        } else {
-            self.counters.held_waited_out += 1;
-            ("waited-out", "the commit took too long to be waited for")
-        };
-        self.trace.fate(self.now, terms.traced.as_deref(), Ok(why));
-    }
-
-    /// Kept messages are to be answered, those kept until now: answering may keep messages anew.
-    fn release(&mut self, what: Releasing) {
-        let serials = self.exchange.parked.serials();
-        self.exchange.releasing.push_back((what, serials));
-        self.answer_released();
-    }
-
-    /// Answers released messages, the latest first: the earlier ones have most likely been answered by the partner
-    /// while it lived. No more at once than [`RELEASED_PER_TURN_MAX`]: thousands may have been kept, and what one batch
-    /// of replies has no room for would be lost, which costs a client its retransmission time (10 s for a Renew).
-    fn answer_released(&mut self) {
-        let mut answered = 0;
-        while let Some((what, mut serials)) = self.exchange.releasing.pop_front() {
-            while let Some(serial) = serials.next_back() {
-                if let Some(taken) = self.exchange.parked.take_if(serial, |waiting| what.fits(waiting)) {
-                    let left_to = match &taken.waiting {
-                        Waiting::Partner { partner, .. } => Some(partner.clone()),
-                        Waiting::LookUp(_) | Waiting::Adoption(_) => None,
-                    };
-                    let occasion = left_to.as_ref().map_or(Occasion::LookedUp, Occasion::JudgedAnew);
-                    self.answer_taken(taken, occasion);
-                    answered += 1;
-                }
-                if answered == RELEASED_PER_TURN_MAX {
-                    self.exchange.releasing.push_front((what, serials));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn answer_taken(&mut self, taken: Taken, occasion: Occasion<'_>) {
-        match self.look_at(&taken.packet(), occasion) {
-            Some(Handled::Answered { .. }) => self.counters.parked_answered += 1,
-            Some(Handled::Kept) => return self.exchange.parked.put_back(taken),
-            None => {}
-        }
-        self.exchange.parked.give_back(taken);
-    }
-
     /// Counts what became of a message; nothing if it was discarded.
-    fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Option<Handled> {
+    pub(super) fn look_at(&mut self, packet: &Packet<'_>, occasion: Occasion<'_>) -> Option<Handled> {
         self.trace_begin(packet, traced::occasion_word(&occasion));
         match self.consider(packet, occasion) {
             Ok(handled) => {
@@ -258,7 +89,7 @@ impl<S: ReplySink> Desk<'_, S> {
                         self.counters.answer(message_type, cause);
                         self.trace.answered(message_type, cause);
                     }
-                    Handled::Kept => self.trace.kept(),
+                    Handled::Kept | Handled::Held => self.trace.kept(),
                 }
                 Some(handled)
             }
@@ -270,7 +101,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
     }
 
-    fn trace_begin(&mut self, packet: &Packet<'_>, occasion: &'static str) {
+    pub(super) fn trace_begin(&mut self, packet: &Packet<'_>, occasion: &'static str) {
         traced::begin(self.trace, self.now, packet, self.exchange, self.leases, occasion);
     }
 
@@ -281,7 +112,10 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let message = decoded.message();
         if decoded.relay().is_none() && !packet.destination.is_multicast() {
-            return self.answer_unicast(packet, message);
+            let topology = self.exchange.topology.take().ok_or(Discard::UnicastDestination)?;
+            let outcome = self.answer_unicast(&topology, packet, message);
+            self.exchange.topology = Some(topology);
+            return outcome;
         }
         // Which DUIDs a Server Identifier may hold is judged where the logical servers are known.
         validate(message, message.server_id.unwrap_or_default())?;
@@ -294,17 +128,51 @@ impl<S: ReplySink> Desk<'_, S> {
     }
 
     /// What a client sent to this machine's own address is dropped, or answered by a word about multicast (SV-134,
-    /// SV-135).
+    /// SV-135); for whom nothing else is answered, neither is this.
     fn answer_unicast(
         &mut self,
+        topology: &Topology,
         packet: &Packet<'_>,
         message: &ClientMessage<'_>,
     ) -> Result<Handled, Discard> {
-        let server_duid = legacy::told_to_use_multicast(self.exchange.topology.as_ref(), message)?;
+        let server_duid = legacy::told_to_use_multicast(topology, message)?;
+        let chosen = link::choose(topology, &self.exchange.interface_links, packet, None);
+        let (link, by) = chosen.ok_or(Discard::NoLink)?;
+        traced::link(self.trace, topology.link(link), by);
+        let sender = Sender { message, relay: None, packet };
+        let client = speaker_hash(self.exchange.message_hash, &Speaker::new(message, None, packet));
+        self.admit(topology, link, sender, client, Occasion::Arrived)?;
         let mut out = Writer::new(self.replies.begin(), reply::PAYLOAD_LEN_MAX);
         legacy::write_use_multicast(message, server_duid, &mut out).map_err(|_| Discard::ReplyTooLong)?;
         self.replies.commit(reply::reply_to(packet, None));
         Ok(Handled::Answered { message_type: msg::REPLY, cause: None })
+    }
+
+    /// The classes of a client that is served on a link, and has not sent too much of late (SEC-01, SEC-10).
+    fn admit(
+        &mut self,
+        topology: &Topology,
+        link: LinkAt,
+        sender: Sender<'_, '_>,
+        client: u64,
+        occasion: Occasion<'_>,
+    ) -> Result<Classes, Discard> {
+        let classes = classes_of(topology.network(), sender);
+        traced::classes(self.trace, topology.network(), &classes);
+        let link = topology.link(link);
+        access::check_client(topology.network(), link, &classes, sender.message)?;
+        if occasion == Occasion::Arrived {
+            let exchange = &mut *self.exchange;
+            access::check_rate(
+                &mut exchange.rates,
+                exchange.message_hash,
+                self.now,
+                (link.id, &link.limits),
+                sender,
+                client,
+            )?;
+        }
+        Ok(classes)
     }
 
     fn consider_in(
@@ -335,15 +203,7 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         let speaker = Speaker::new(message, relay, packet);
         let client = speaker_hash(self.exchange.message_hash, &speaker);
-        let classes = classes_of(topology.network(), Sender { message, relay, packet });
-        traced::classes(self.trace, topology.network(), &classes);
-        access::check_client(topology.network(), topology.link(link), &classes, message)?;
-        if occasion == Occasion::Arrived {
-            let (link, exchange) = (topology.link(link), &mut *self.exchange);
-            let sender = (message, relay, packet);
-            let bounds = (link.id, &link.limits);
-            access::check_rate(&mut exchange.rates, exchange.message_hash, self.now, bounds, sender, client)?;
-        }
+        let classes = self.admit(topology, link, Sender { message, relay, packet }, client, occasion)?;
         let server = server::choose(topology, message, link, &speaker)?;
         let place = Place { topology, link, server };
         traced::server(self.trace, place.relationship());
@@ -406,53 +266,6 @@ impl<S: ReplySink> Desk<'_, S> {
             self.exchange.heard.unanswered(place.link_id());
         }
         Ok(handled)
-    }
-
-    /// What decides whether this frontend answers for its relationship. `relay`: the source of the datagram, if a relay
-    /// sent it.
-    fn claim<'c>(
-        &'c self,
-        place: Place<'c>,
-        message: &ClientMessage<'_>,
-        speaker: &Speaker<'_>,
-        key: u64,
-        relay: Option<u128>,
-    ) -> Claim<'c> {
-        let (relationship, link) = (place.relationship(), place.link_id());
-        let me = self.leases.frontend();
-        let partner = relationship.partner_of(me);
-        let seen_again = match self.exchange.parked.find(key) {
-            Some((since, Waiting::Partner { .. })) => self.now.saturating_since(since) >= COPY_WITHIN,
-            _ => false,
-        };
-        Claim {
-            relationship,
-            me,
-            mine: self.leases.own_service(link, relay),
-            partners: partner.map_or(Service::FULL, |partner| self.leases.service_of(partner, link, relay)),
-            bucket: place.topology.bucket_key(place.server).bucket(speaker.octets()),
-            offered: partner.and_then(|partner| self.offered_by(relationship, partner, message)),
-            elapsed_ms: server::elapsed_ms(message),
-            seen_again,
-        }
-    }
-
-    /// For a Request: in whose range the first lease lies that it asks for and that either partner may have offered.
-    fn offered_by(
-        &self,
-        relationship: &Relationship,
-        partner: &FrontendId,
-        message: &ClientMessage<'_>,
-    ) -> Option<OfferedBy> {
-        if message.kind != MessageKind::Request || relationship.answering == Answering::Any {
-            return None;
-        }
-        let asked_for = message.ias.iter().flat_map(|ia| ia.leases()).filter_map(|lease| named(&lease));
-        asked_for.into_iter().find_map(|prefix| match self.leases.owner_of(prefix) {
-            Owner::Me => Some(OfferedBy::Me),
-            Owner::Partner(owner) if owner == partner => Some(OfferedBy::Partner),
-            _ => None,
-        })
     }
 
     /// Keeps a message for the case that the partner turns out not to be live. A copy of one that is kept already is
@@ -576,7 +389,7 @@ impl<S: ReplySink> Desk<'_, S> {
             if self.exchange.held.hold(out, terms) {
                 self.counters.held += 1;
                 self.trace.waits("commit", || "the Reply is held until the store commits it".to_owned());
-                return Ok(Handled::Kept);
+                return Ok(Handled::Held);
             }
             self.counters.held_no_room += 1;
         }
@@ -599,23 +412,6 @@ fn plan(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, Discard> {
     }
 }
 
-/// Whether a message that is answered for the partner shows that the partner did not answer it: it came again. Elapsed
-/// Time alone speaks of the client's first choice among the relationships of a link, and of relays that are heard.
-fn came_again(
-    claim: &Claim<'_>,
-    cause: Option<Cause>,
-    place: Place<'_>,
-    message: &ClientMessage<'_>,
-) -> bool {
-    let is_first_choice = message.server_id.is_some() || place.topology.relationships_on(place.link) == 1;
-    let came_again = match cause {
-        Some(Cause::SeenAgain) => true,
-        Some(Cause::Elapsed) => claim.seen_again || is_first_choice,
-        _ => false,
-    };
-    came_again && claim.partners.hears_relay
-}
-
 /// Knows a message again: the same client, kind and transaction. `client`: its hash under a secret key, so that nobody can
 /// make two clients' messages look alike.
 fn message_key(client: u64, message: &ClientMessage<'_>) -> u64 {
@@ -630,7 +426,7 @@ fn speaker_hash(mut hash: SipHasher13, speaker: &Speaker<'_>) -> u64 {
 }
 
 /// Knows a client again.
-fn client_key(mut hash: SipHasher13, link: LinkId, duid: &[u8]) -> u64 {
+pub(super) fn client_key(mut hash: SipHasher13, link: LinkId, duid: &[u8]) -> u64 {
     hash.write(&link.0.to_be_bytes());
     hash.write(duid);
     hash.finish()

@@ -26,9 +26,12 @@ pub(super) fn write(
 }
 
 /// PD-10: whether a client names another excluded prefix than the one that goes with a delegated prefix. Naming none is
-/// naming no other.
+/// naming no other; and what a pool excluded that is configured no more is not known (PD-14).
 pub(super) fn names_another(cx: &Context<'_, '_>, lease: &IaLease<'_>, delegated: Prefix) -> bool {
     let Some(named) = lease.options.first(opt::PD_EXCLUDE) else { return false };
+    if !cx.network.pools.iter().any(|pool| pool.geometry.slot_of(delegated).is_some()) {
+        return false;
+    }
     let excluded = cx.pools.excluded(delegated);
     excluded.is_none() || decode(delegated, named) != excluded
 }

@@ -61,12 +61,12 @@ pub(super) fn write(cx: &Context<'_, '_>, out: &mut Writer<'_>) -> Result<(), En
 ///
 /// Errors: it is dropped.
 pub(super) fn told_to_use_multicast<'t>(
-    topology: Option<&'t Topology>,
+    topology: &'t Topology,
     message: &ClientMessage<'_>,
 ) -> Result<&'t [u8], Discard> {
-    let topology = topology.filter(|t| t.network().legacy).ok_or(Discard::UnicastDestination)?;
     match message.kind {
-        MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {}
+        MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline
+            if topology.network().legacy => {}
         _ => return Err(Discard::UnicastDestination),
     }
     let server_duid = message.server_id.unwrap_or_default();

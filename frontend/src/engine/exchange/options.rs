@@ -2,7 +2,8 @@
 //!
 //! Owns the merging of a place's options with those of lower precedence, done once for a configuration, and the choice
 //! among them for one message: what the client asked for and may ask for (SV-202, SV-203), and what is forced. Refuses to
-//! know what values mean and whether they fit into the answer: `reply` writes them. Walking allocates nothing.
+//! know what values mean and whether they fit into the answer: `reply` writes them. Choosing allocates nothing for up to
+//! sixteen options.
 
 use crate::codec::Oro;
 use crate::codec::wire::opt;
@@ -65,7 +66,6 @@ impl OptionSet {
         }
         let replaced = |key: (u16, u32)| above.iter().any(|value| value.key() == key);
         entries.extend(self.0.iter().filter(|entry| !replaced(entry.key)).cloned());
-        let rank = |code: u16| IMPORTANT.iter().position(|c| *c == code).unwrap_or(IMPORTANT.len());
         entries.sort_by_key(|entry| rank(entry.key.0));
         Self(entries)
     }
@@ -146,7 +146,8 @@ impl PlaceOptions {
     }
 }
 
-/// Hands over what of these is sent.
+/// Hands over what of these is sent, most important first, whichever set it is of: precedence says which value counts, and
+/// no more.
 ///
 /// Errors: the first that `send` has.
 pub(super) fn each_chosen<'s, E>(
@@ -154,18 +155,28 @@ pub(super) fn each_chosen<'s, E>(
     oro: Oro<'_>,
     mut send: impl FnMut(u16, &'s [u8]) -> Result<(), E>,
 ) -> Result<(), E> {
+    let is_asked_for = |entry: &Entry| entry.forced || (entry.requestable && oro.contains(entry.key.0));
+    // Each set is in order by itself.
+    if let [only] = sets {
+        return only.0.iter().filter(|e| is_asked_for(e)).try_for_each(|e| send(e.key.0, &e.data));
+    }
+    let mut chosen: SmallVec<[&'s Entry; 16]> = SmallVec::new();
     for (at, set) in sets.iter().enumerate() {
         let (above, below) = (&sets[..at], &sets[at + 1..]);
-        for entry in &set.0 {
-            let wanted = entry.forced
-                || (entry.requestable && oro.contains(entry.key.0))
-                || below.iter().any(|below| below.forces(entry.key));
-            if wanted && !above.iter().any(|above| above.has(entry.key)) {
-                send(entry.key.0, &entry.data)?;
-            }
-        }
+        let wanted = set.0.iter().filter(|entry| {
+            (is_asked_for(entry) || below.iter().any(|below| below.forces(entry.key)))
+                && !above.iter().any(|above| above.has(entry.key))
+        });
+        chosen.extend(wanted);
     }
-    Ok(())
+    // Nothing is allocated for the sorting of so few.
+    chosen.sort_by_key(|entry| rank(entry.key.0));
+    chosen.into_iter().try_for_each(|entry| send(entry.key.0, &entry.data))
+}
+
+/// Place of a code among the important ones; those that are not come last.
+fn rank(code: u16) -> usize {
+    IMPORTANT.iter().position(|important| *important == code).unwrap_or(IMPORTANT.len())
 }
 
 #[cfg(test)]

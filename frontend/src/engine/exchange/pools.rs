@@ -11,7 +11,7 @@ use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::{Exclude, Geometry, Pool};
-use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix, RelationshipId};
+use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +52,9 @@ pub(in crate::engine) struct Topology {
     prefixes: Vec<(Prefix, LinkAt)>,
     /// Relationships in which this frontend is a partner.
     mine: Vec<RelationshipAt>,
+    /// Of pools of relationships in which it is one, and of links: by number, for who goes through all leases.
+    mine_of_pool: BTreeMap<PoolId, RelationshipAt>,
+    link_at: BTreeMap<LinkId, usize>,
     bucket_keys: Vec<BucketKey>,
     options: PlaceOptions,
     no_pools: LinkPools,
@@ -82,14 +85,28 @@ impl Topology {
         prefixes.sort_by_key(|(prefix, _)| *prefix);
         // A prefix inside an earlier one is of the same link (the configuration sees to that), and would hide it.
         prefixes.dedup_by(|(inner, _), (outer, _)| outer.contains(*inner));
-        let mine = (0..network.relationships.len())
+        let mine: Vec<RelationshipAt> = (0..network.relationships.len())
             .filter(|r| network.relationships[*r].has_partner(frontend))
             .map(RelationshipAt)
+            .collect();
+        let mine_of_pool = mine
+            .iter()
+            .flat_map(|at| network.relationships[at.0].pools.iter().map(|pool| (*pool, *at)))
             .collect();
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
         let options = PlaceOptions::new(&network);
-        Self { network, links, prefixes, mine, bucket_keys, options, no_pools: LinkPools::default() }
+        Self {
+            network,
+            links,
+            prefixes,
+            mine,
+            mine_of_pool,
+            link_at,
+            bucket_keys,
+            options,
+            no_pools: LinkPools::default(),
+        }
     }
 
     /// The configuration that is indexed.
@@ -131,12 +148,12 @@ impl Topology {
 
     /// The link of this number.
     pub(in crate::engine) fn link_with_id(&self, id: LinkId) -> Option<LinkAt> {
-        self.network.links.iter().position(|link| link.id == id).map(LinkAt)
+        self.link_at.get(&id).copied().map(LinkAt)
     }
 
-    /// The relationship of this number, if this frontend is a partner in it.
-    pub(in crate::engine) fn mine_with_id(&self, id: RelationshipId) -> Option<RelationshipAt> {
-        self.mine.iter().copied().find(|at| self.relationship(*at).id == id)
+    /// The relationship of a pool, if this frontend is a partner in it.
+    pub(in crate::engine) fn mine_of_pool(&self, pool: PoolId) -> Option<RelationshipAt> {
+        self.mine_of_pool.get(&pool).copied()
     }
 
     /// The link whose prefixes hold this address (SV-154).

@@ -6,7 +6,7 @@ use super::Leases;
 use super::records::Record;
 use leasehold_proto::lease::{LeaseExtra, LeaseState, RelayData};
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{BindingKey, PoolId, Prefix};
+use leasehold_proto::words::{BindingKey, Epoch, PoolId, Prefix};
 
 /// An Active lease whose client can be asked to come.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,12 @@ pub struct Acceptor<'a> {
 }
 
 impl Leases {
+    /// The session whose records have these numbers: another knows the same leases by others.
+    #[must_use]
+    pub fn records_epoch(&self) -> Epoch {
+        self.session.epoch
+    }
+
     /// One above the highest number of a record, for [`Leases::acceptor_at`].
     #[must_use]
     pub fn records_end(&self) -> u32 {

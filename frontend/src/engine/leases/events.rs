@@ -80,6 +80,7 @@ impl Leases {
 
     pub(super) fn take_range(&mut self, now: LocalTime, range: &RangeRecord, news: &mut Vec<News>) {
         if self.ranges.take(now, range, self.session.epoch, self.load.loaded) {
+            self.take_registered_places(range.range);
             news.push(News::RangeGranted(range.range.pool));
         }
     }

@@ -8,7 +8,7 @@
 
 use super::hash::HashKey;
 use super::held::Held;
-use crate::codec::{StoredLevel, stored_levels};
+use crate::codec::{RelayChain, RelayLevel};
 use hashbrown::HashTable;
 use leasehold_proto::lease::RelayData;
 use leasehold_proto::network::Limits;
@@ -130,13 +130,15 @@ impl Ports {
     }
 
     fn names(&self, link: LinkId, relay: &RelayData) -> Names {
-        let levels = stored_levels(&relay.relay_chain);
+        // What another release stored may be of another form: it names no port.
+        let Ok(chain) = RelayChain::decode_stored(&relay.relay_chain) else { return Names::default() };
+        let levels = chain.levels();
         let name = |kind: u8, write: &dyn Fn(&mut SipHasher13)| {
             let mut hash = self.key.port(kind, link);
             write(&mut hash);
             hash.finish()
         };
-        let link_layer = || levels.last()?.link_layer.map(|said| name(1, &|hash| octets(hash, said)));
+        let link_layer = || chain.client_link_layer().map(|said| name(1, &|hash| octets(hash, said)));
         let interface_id = || {
             let at = levels.iter().rposition(|level| level.interface_id.is_some())?;
             Some(name(2, &|hash| path(hash, &levels[..=at])))
@@ -153,9 +155,9 @@ impl Ports {
 
 /// An Interface-Id means something at its relay only, and many a relay is known only by where the next one hears it
 /// (RFC 6221): all that the levels from there outward say names the port.
-fn path(hash: &mut SipHasher13, levels: &[StoredLevel<'_>]) {
+fn path(hash: &mut SipHasher13, levels: &[RelayLevel<'_>]) {
     for level in levels {
-        hash.write(&level.link_address.to_be_bytes());
+        hash.write(&level.header.link_address.octets());
         octets(hash, level.relay_id.unwrap_or_default());
         octets(hash, level.interface_id.unwrap_or_default());
     }

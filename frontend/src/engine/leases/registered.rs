@@ -5,12 +5,13 @@
 //! address stands, unless this frontend has heard of its client since and not told yet. Told lazily, like leases, in the
 //! session's batches; what was on its way when a session ended is told by the next one.
 
+use super::owned::Vacancy;
 use super::{Leases, NoRegistration};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::network::Link;
 use leasehold_proto::registration::{LIFETIME_MAX, Registration, RegistrationUpdate};
 use leasehold_proto::time::{ClusterTime, Lifetime, LocalTime};
-use leasehold_proto::words::{Duid, IaKind, LinkId, LogIndex, Prefix};
+use leasehold_proto::words::{Duid, IaKind, LinkId, LogIndex, Prefix, RangeId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// So many times its bound on leases a client may have registrations on a link. Why four: beside a stable address, a host
@@ -45,6 +46,12 @@ impl Registered {
     /// Whether somebody has registered an address.
     pub(super) fn has(&self, address: u128) -> bool {
         self.by_address.get(&address).is_some_and(|entry| entry.valid_until > ClusterTime::ZERO)
+    }
+
+    /// Those that somebody has registered from one address to another, both included.
+    fn between(&self, first: u128, last: u128) -> impl Iterator<Item = u128> {
+        let told = self.by_address.range(first..=last);
+        told.filter(|(_, entry)| entry.valid_until > ClusterTime::ZERO).map(|(address, _)| *address)
     }
 
     /// Whether the store is to be told anything.
@@ -159,7 +166,8 @@ impl Leases {
         address: u128,
         valid: Lifetime,
     ) -> Result<(), NoRegistration> {
-        if !self.load.loaded || self.session.has_closed() {
+        // A clean stop waits until all is told: what comes in meanwhile may not put it off.
+        if !self.load.loaded || self.session.stopping || self.session.has_closed() {
             return Err(NoRegistration::NotNow);
         }
         let now = self.cluster_time_at_most(now).ok_or(NoRegistration::NotNow)?;
@@ -193,6 +201,16 @@ impl Leases {
             self.change_registration(address, |registered| {
                 registered.remove(address);
             });
+        }
+    }
+
+    /// A range was granted: what is registered in it is no free slot, though nothing in it was ever leased.
+    pub(super) fn take_registered_places(&mut self, range: RangeId) {
+        let Some(pool) = self.names.pool(range.pool).filter(|pool| pool.kind == IaKind::Na) else { return };
+        let Some((first, last)) = pool.geometry.slots_of(range.slice) else { return };
+        let (first, last) = (pool.geometry.prefix_at(first).bits(), pool.geometry.prefix_at(last).bits());
+        for address in self.records.registered.between(first, last) {
+            self.ranges.set(range.pool, Prefix::address(address), Vacancy::Vacant, Vacancy::Taken);
         }
     }
 

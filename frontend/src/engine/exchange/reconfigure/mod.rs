@@ -19,6 +19,7 @@ use hashbrown::HashSet;
 use leasehold_proto::network::{Link, Relationship};
 use leasehold_proto::reconfigure::{ReconfigureOrder, ReconfigureSecret, replay_of_key};
 use leasehold_proto::time::{ClusterTime, LocalTime};
+use leasehold_proto::words::Epoch;
 use rkap::{ClientKey, Keys};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ struct Walk {
     order: Arc<ReconfigureOrder>,
     /// The next record to look at.
     at: u32,
+    /// The session that numbers the records.
+    epoch: Epoch,
     /// Clients asked: one with several leases is asked once.
     asked: HashSet<u64>,
 }
@@ -64,13 +67,13 @@ impl Reconfigures {
         self.orders_read = orders;
     }
 
-    /// Takes an order; false when too many wait.
-    pub(super) fn take_order(&mut self, order: Arc<ReconfigureOrder>) -> bool {
+    /// Takes an order; false when too many wait. `epoch`: the session that numbers the records now.
+    pub(super) fn take_order(&mut self, order: Arc<ReconfigureOrder>, epoch: Epoch) -> bool {
         self.orders_read = self.orders_read.max(order.number);
         if self.walks.len() >= ORDERS_MAX {
             return false;
         }
-        self.walks.push_back(Walk { order, at: 0, asked: HashSet::new() });
+        self.walks.push_back(Walk { order, at: 0, epoch, asked: HashSet::new() });
         true
     }
 

@@ -46,7 +46,7 @@ struct Standing {
 impl<S: ReplySink> Desk<'_, S> {
     /// An order has come.
     pub(in crate::engine) fn take_order(&mut self, order: Arc<ReconfigureOrder>) {
-        if !self.exchange.reconfigures.take_order(order) {
+        if !self.exchange.reconfigures.take_order(order, self.leases.records_epoch()) {
             self.counters.reconfigure_orders_dropped += 1;
         }
     }
@@ -85,6 +85,10 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Goes on looking for clients that the first order means.
     fn walk_on(&mut self, topology: &Topology) {
         let Some(mut walk) = self.exchange.reconfigures.walks.pop_front() else { return };
+        let epoch = self.leases.records_epoch();
+        if walk.epoch != epoch {
+            (walk.at, walk.epoch) = (0, epoch);
+        }
         let end = self.leases.records_end();
         let until = walk.at.saturating_add(RECORDS_PER_PACE).min(end);
         let mut found = 0;
@@ -200,8 +204,8 @@ impl<S: ReplySink> Desk<'_, S> {
 
 /// Nothing when the lease is not of a relationship of this frontend, or its link is not for Reconfigure.
 fn standing(topology: &Topology, acceptor: &Acceptor<'_>) -> Option<Standing> {
-    let relationship = topology.network().pool(acceptor.pool)?.relationship;
-    let server = topology.mine_with_id(relationship)?;
+    let server = topology.mine_of_pool(acceptor.pool)?;
+    let relationship = topology.relationship(server).id;
     let link = topology.link_with_id(acceptor.binding.link)?;
     topology.link(link).reconfigure.then_some(Standing { link, server, relationship })
 }

@@ -1,12 +1,13 @@
 //! FO-903, FO-210: Replies of a pool with `commit_wait` are held for the commit, and go out lazily all the same.
 
-use super::lab::{network, prefix};
+use super::lab::{ADDRESSES, LAN, network, prefix};
 use super::message::Answered;
 use super::{Lab, Msg};
 use crate::codec::Discard;
 use leasehold_proto::lease::LeaseState;
-use leasehold_proto::session::{BatchOutcome, StoreEvent, ToStore, UpdateOutcome, UpdateRefusal};
+use leasehold_proto::session::{BatchOutcome, FromStore, StoreEvent, ToStore, UpdateOutcome, UpdateRefusal};
 use leasehold_proto::v1;
+use leasehold_proto::words::{Duid, LogIndex};
 
 /// Addresses wait for 200 ms, prefixes do not.
 fn waiting_with(change: impl FnOnce(&mut v1::Network)) -> Lab {
@@ -162,4 +163,23 @@ fn fo_903_r4_a_wait_as_long_as_the_share_for_sending_is_refused_by_name() {
     };
     assert_eq!(refused(999), []);
     assert_eq!(refused(1000), [(leasehold_proto::network::Item::Pool(0), "commit_wait")]);
+}
+
+#[test]
+fn fo_903_a_kept_message_is_answered_once_though_its_reply_is_held() {
+    let mut wire = network();
+    wire.pools[0].commit_wait_ms = 200;
+    let mut lab = Lab::loading("fe-a", wire);
+    lab.commit();
+    lab.grant(ADDRESSES, 0);
+    lab.commit();
+    assert!(lab.send(Msg::request().na(1, &[])).is_none());
+    assert_eq!(lab.engine.status(lab.now).parked_messages, 1);
+    let duid = Duid::new(super::message::DUID).expect("a DUID");
+    let index = LogIndex(lab.index);
+    assert!(lab.apply(FromStore::Lookup { link: LAN, duid, leases: vec![], index }).is_empty());
+    let status = lab.engine.status(lab.now);
+    assert_eq!((status.parked_messages, status.held_replies), (0, 1));
+    assert_eq!(decide(&mut lab, None).len(), 1);
+    assert!(lab.wait(5000).is_empty() && lab.wait(500).is_empty(), "once");
 }

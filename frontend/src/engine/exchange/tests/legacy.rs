@@ -175,3 +175,18 @@ fn sv_135_without_the_switch_temporary_ias_are_not_even_looked_at() {
     let reply = lab.send(ta(Msg::to_server(msg::RELEASE), 5, &[FITS])).expect("a Reply");
     assert_eq!(tas(&reply), []);
 }
+
+#[test]
+fn sv_135_sec_01_sec_10_nobody_is_told_to_use_multicast_who_is_told_nothing_else() {
+    let mut wire = legacy();
+    wire.limits = Some(v1::Limits { messages_per_client: Some(4), ..v1::Limits::default() });
+    let mut lab = Lab::with("fe-a", wire.clone());
+    let answered = (0..10).filter(|_| unicast(&mut lab, Msg::renew().na(1, &[FITS])).is_some()).count();
+    assert_eq!((answered, lab.discarded(Discard::RateLimited)), (4, 6));
+    let known = v1::ClientTest { field: v1::ClientField::Duid.into(), values: vec![DUID.to_vec()] };
+    wire.classes =
+        vec![v1::Class { name: "out".into(), tests: vec![known], drop: true, ..v1::Class::default() }];
+    let mut lab = Lab::with("fe-a", wire);
+    assert!(unicast(&mut lab, Msg::renew().na(1, &[FITS])).is_none());
+    assert_eq!(lab.discarded(Discard::ClientNotAllowed), 1);
+}

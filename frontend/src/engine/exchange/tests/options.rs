@@ -207,3 +207,16 @@ fn sv_113_options_are_left_out_before_an_answer_outgrows_a_link_and_are_counted(
     assert!(answer.option(23).is_some() && answer.option(250).is_some() && answer.option(251).is_none());
     assert_eq!(lab.engine.counters().options_left_out, 1);
 }
+
+#[test]
+fn sv_113_op_05_precedence_is_no_importance_of_a_long_class_option_and_name_servers_the_latter_go_first() {
+    let long = [&[0, 0, 0, 9, 0, 1, 0x04, 0x60][..], &[7; 0x460]].concat();
+    let mut wire = network();
+    wire.classes =
+        vec![v1::Class { options: options(&[(17, &long)]), ..class("all", v1::ClientField::Duid, DUID) }];
+    let mut lab = Lab::with("fe-a", wire);
+    assert_eq!(all(&lab.send(request_all(&[17])).expect("a Reply"), opt::VENDOR_OPTS).len(), 1);
+    let answer = lab.send(request_all(&[17, 23])).expect("a Reply");
+    assert_eq!((all(&answer, opt::DNS_SERVERS).len(), all(&answer, opt::VENDOR_OPTS).len()), (1, 0));
+    assert_eq!(lab.engine.counters().options_left_out, 1);
+}

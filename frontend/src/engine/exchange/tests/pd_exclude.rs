@@ -1,11 +1,11 @@
 //! Prefix Exclude: PD-08, PD-09, PD-10.
 
-use super::lab::{network, pool, prefix};
+use super::lab::{checked, network, pool, prefix};
 use super::message::Answered;
 use super::{Lab, Msg};
 use crate::codec::wire::{msg, opt, status};
 use leasehold_proto::lease::UpdateKind;
-use leasehold_proto::session::ToStore;
+use leasehold_proto::session::{StoreEvent, ToStore};
 use leasehold_proto::v1;
 use leasehold_proto::words::PoolId;
 
@@ -107,4 +107,17 @@ fn pd_10_a_release_that_names_the_same_or_none_is_followed() {
         assert_eq!((reply.status, reply.ias.len()), (Some(status::SUCCESS), 0));
         assert!(is_released(&mut lab));
     }
+}
+
+#[test]
+fn pd_10_pd_14_what_was_excluded_by_a_pool_that_is_configured_no_more_is_not_judged() {
+    let mut lab = lab();
+    lab.send(Msg::request().oro(&[opt::PD_EXCLUDE]).pd(1, &[DELEGATED])).expect("a Reply");
+    lab.commit();
+    let mut wire = network();
+    wire.version = 2;
+    lab.event(StoreEvent::Network(checked(wire)));
+    let reply = lab.send(release(&VECTOR)).expect("a Reply");
+    assert_eq!((reply.status, reply.ias.len()), (Some(status::SUCCESS), 0));
+    assert!(is_released(&mut lab));
 }

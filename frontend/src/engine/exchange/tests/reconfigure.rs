@@ -5,7 +5,7 @@ use super::{Lab, Msg, relayed};
 use crate::codec::reply::unwrap_relay_reply;
 use crate::codec::wire::{msg, opt};
 use crate::engine::ReplyTo;
-use crate::engine::exchange::tests::lab::{ADDRESSES, LAN, ip, prefix};
+use crate::engine::exchange::tests::lab::{ADDRESSES, EPOCH, LAN, ip, prefix};
 use crate::engine::exchange::tests::message::{Answered, DUID, OTHER_DUID, SentOptions};
 use hmac::{Hmac, Mac};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, RelayData};
@@ -13,10 +13,11 @@ use leasehold_proto::network::Network;
 use leasehold_proto::reconfigure::{
     ReconfigureMessage, ReconfigureOrder, ReconfigureSecret, ReconfigureWhom, replay_of_order,
 };
-use leasehold_proto::session::{StoreEvent, ToStore};
+use leasehold_proto::session::{FromStore, StoreEvent, ToStore, Welcome};
 use leasehold_proto::v1;
-use leasehold_proto::words::{Duid, IaKind, PoolId};
+use leasehold_proto::words::{Duid, Epoch, IaKind, LogIndex, PoolId, UpdateSeq};
 use md5::Md5;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -453,13 +454,13 @@ fn sv_405_a_restarted_frontend_goes_on_above_the_orders_that_its_welcome_counts(
     let network: Arc<Network> = super::lab::checked(willing());
     let mut lab = lab();
     let (_, key) = bound(&mut lab);
-    lab.apply(leasehold_proto::session::FromStore::Welcome(leasehold_proto::session::Welcome {
-        epoch: leasehold_proto::words::Epoch::new(0, super::lab::EPOCH),
-        index: leasehold_proto::words::LogIndex(lab.index),
+    lab.apply(FromStore::Welcome(Welcome {
+        epoch: Epoch::new(0, EPOCH),
+        index: LogIndex(lab.index),
         resumed: true,
-        applied_sequence: leasehold_proto::words::UpdateSeq(0),
+        applied_sequence: UpdateSeq(0),
         network: Some(network),
-        supersedes: leasehold_proto::words::Epoch::NONE,
+        supersedes: Epoch::NONE,
         draining: false,
         reconfigure_secret: Some(ReconfigureSecret::new(SECRET)),
         reconfigure_orders: 9,
@@ -468,4 +469,37 @@ fn sv_405_a_restarted_frontend_goes_on_above_the_orders_that_its_welcome_counts(
     let (replay, same) = key_in(&answer).expect("a key");
     assert_eq!(same, key);
     assert!(replay > replay_of_order(0, 9, lab.cluster_now()), "{replay}");
+}
+
+#[test]
+fn sv_407_a_new_session_that_knows_leases_in_another_order_asks_those_that_were_not_asked() {
+    let mut lab = lab();
+    let clients: Vec<(String, Vec<u8>)> =
+        (0..60u8).map(|n| (format!("2001:db8:1::18{n:02x}"), vec![0, 3, 0, 1, 9, n])).collect();
+    for (address, client) in &clients {
+        others_lease(&mut lab, address, client, direct());
+    }
+    order(&mut lab, ReconfigureWhom::Everyone, ReconfigureMessage::Renew);
+    let mut asked: BTreeSet<Vec<u8>> = pass(&mut lab, 0).iter().map(|(_, asking)| asking.client()).collect();
+    assert_eq!(asked.len(), 50, "a piece");
+    lab.engine.disconnected(lab.now);
+    lab.engine.connected(lab.now);
+    lab.drain();
+    lab.apply(FromStore::Welcome(Welcome {
+        epoch: Epoch(EPOCH + 1),
+        index: LogIndex(lab.index),
+        resumed: false,
+        applied_sequence: UpdateSeq(0),
+        network: None,
+        supersedes: Epoch::NONE,
+        draining: false,
+        reconfigure_secret: None,
+        reconfigure_orders: 1,
+    }));
+    for (address, client) in clients.iter().rev() {
+        others_lease(&mut lab, address, client, direct());
+    }
+    lab.load_done();
+    asked.extend(pass(&mut lab, 1000).iter().map(|(_, asking)| asking.client()));
+    assert_eq!(asked.len(), 60);
 }

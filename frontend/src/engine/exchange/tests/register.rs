@@ -308,3 +308,24 @@ fn sv_381_links_are_told_apart_by_the_interface_not_by_the_address() {
     assert!(lab.send_on(2, address, 546, MULTICAST, inform(address, 60).as_ref()).is_some());
     assert_eq!(updates(&mut lab)[0].link, LinkId(2));
 }
+
+#[test]
+fn sv_381_what_is_registered_in_a_range_before_it_is_granted_is_not_counted_as_free() {
+    let mut lab = Lab::with("fe-a", registering());
+    let free = |lab: &Lab| lab.engine.status(lab.now).leases.pools[0].slots_free;
+    let before = free(&lab);
+    word(&mut lab, "2001:db8:1::1500", 1000);
+    lab.grant(ADDRESSES, 5);
+    assert_eq!(free(&lab), before + 255);
+    word(&mut lab, "2001:db8:1::1500", 0);
+    assert_eq!(free(&lab), before + 256);
+}
+
+#[test]
+fn sv_381_while_the_process_stops_nothing_more_is_recorded_that_would_have_to_be_told_first() {
+    let mut lab = Lab::with("fe-a", registering());
+    lab.commit();
+    lab.engine.begin_stop(lab.now);
+    assert!(send(&mut lab, OWN, inform(OWN, 1000)).is_none());
+    assert_eq!(lab.discarded(Discard::RegistrationNotNow), 1);
+}

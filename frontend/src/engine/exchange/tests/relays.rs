@@ -97,6 +97,16 @@ fn sv_176_relay_supplied_options_of_allowed_codes_the_innermost_and_never_before
 }
 
 #[test]
+fn sv_176_sv_203_what_nobody_may_ask_for_is_not_supplied_by_relays_either() {
+    let mut wire = super::lab::network();
+    wire.relay_supplied = vec![14, opt::DNS_SERVERS.into()];
+    leasehold_proto::network::fill_defaults(&mut wire);
+    let errors =
+        leasehold_proto::network::Network::from_wire(&wire).expect_err("Rapid Commit is the server's");
+    assert!(errors.iter().any(|error| error.field == "relay_supplied"), "{errors:?}");
+}
+
+#[test]
 fn sv_111_sv_176_a_relay_supplied_option_that_is_cut_discards_the_message() {
     let mut lab = Lab::new();
     let cut = &supplied(&[(65, b"abc")])[..5];
