@@ -37,6 +37,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) sole_server: bool,
     /// The client's DUID; empty only for an Information-request without one.
     pub(super) duid: &'a [u8],
+    /// The client's hash in the tables of leases.
+    pub(super) client_hash: u64,
     /// Where the datagram came from: address and UDP port of the client or the outermost relay.
     pub(super) source: (Ipv6Addr, u16),
     /// What the answer says of Reconfigure.
@@ -54,7 +56,13 @@ pub(super) struct Context<'a, 'm> {
 impl<'a> Context<'a, '_> {
     /// Names an IA of this client.
     pub(super) fn ia_ref(&self, ia: &Ia<'_>) -> IaRef<'a> {
-        IaRef { link: self.link.id, duid: self.duid, kind: word(ia.kind), iaid: Iaid(ia.iaid) }
+        IaRef {
+            link: self.link.id,
+            duid: self.duid,
+            kind: word(ia.kind),
+            iaid: Iaid(ia.iaid),
+            client_hash: Some(self.client_hash),
+        }
     }
 
     /// The rare fields of a lease given to this client now: whether it can be asked to come is whether it has its key

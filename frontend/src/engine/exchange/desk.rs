@@ -354,6 +354,7 @@ impl<S: ReplySink> Desk<'_, S> {
             lifetimes: lifetimes_of(place.topology.network(), classes),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),
+            client_hash: self.leases.client_hash(place.link_id(), message.client_id.unwrap_or_default()),
             source: (packet.source, packet.source_port),
             reconfigure: self.exchange.reconfigures.offer(
                 message,

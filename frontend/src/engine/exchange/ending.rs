@@ -26,7 +26,7 @@ pub(super) fn standing(
     let duid = message.client_id?;
     let mut any = false;
     for ia in message.ias.iter().filter(|ia| ends(ia.kind)) {
-        let name = IaRef { link, duid, kind: word(ia.kind), iaid: Iaid(ia.iaid) };
+        let name = IaRef { link, duid, kind: word(ia.kind), iaid: Iaid(ia.iaid), client_hash: None };
         for prefix in all_named(ia) {
             let Some((version, valid_until)) = leases.standing_of(name, prefix) else { continue };
             any = true;

@@ -9,7 +9,7 @@ use leasehold_proto::words::{Duid, FrontendId, IaKind, Iaid, LinkId, PoolId, Pre
 use std::sync::Arc;
 
 /// Names one IA of one client without owning the DUID's octets: looking up costs no allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct IaRef<'a> {
     /// Where the client attaches.
     pub link: LinkId,
@@ -19,7 +19,17 @@ pub struct IaRef<'a> {
     pub kind: IaKind,
     /// The client's number for the IA.
     pub iaid: Iaid,
+    /// The client's hash, where it was worked out before ([`Leases::client_hash`](super::Leases::client_hash)).
+    pub client_hash: Option<u64>,
 }
+
+impl PartialEq for IaRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.link, self.duid, self.kind, self.iaid) == (other.link, other.duid, other.kind, other.iaid)
+    }
+}
+
+impl Eq for IaRef<'_> {}
 
 /// One lease of a binding as this frontend knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -155,7 +155,7 @@ impl Leases {
     /// of them give way to the new one.
     pub(super) fn has_too_many(&self, ia: IaRef<'_>, extra: Option<&Arc<LeaseExtra>>, replaces: u32) -> bool {
         let limits = self.names.limits(ia.link);
-        let client = self.records.client_held(ia.link, ia.duid).unwrap_or_default();
+        let client = self.records.client_held(ia).unwrap_or_default();
         let relay = extra.and_then(|extra| extra.relay.as_ref());
         client.reaches(limits.leases_per_client.saturating_add(replaces))
             || relay.is_some_and(|relay| self.records.ports().is_full(ia.link, &limits, relay, replaces))

@@ -264,7 +264,7 @@ impl Leases {
 
     /// The binding of an IA, sharing the octets of a DUID that is known.
     pub(super) fn binding_key(&self, ia: IaRef<'_>) -> Option<BindingKey> {
-        let duid = self.records.shared_duid(ia.link, ia.duid).or_else(|| Duid::new(ia.duid).ok())?;
+        let duid = self.records.shared_duid(ia).or_else(|| Duid::new(ia.duid).ok())?;
         Some(BindingKey { link: ia.link, duid, kind: ia.kind, iaid: ia.iaid })
     }
 

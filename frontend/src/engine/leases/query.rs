@@ -48,7 +48,13 @@ impl Leases {
     /// Whether there is any record of a client on a link.
     #[must_use]
     pub fn knows_client(&self, link: LinkId, duid: &[u8]) -> bool {
-        self.records.client_held(link, duid).is_some()
+        self.records.has_client(link, duid)
+    }
+
+    /// The hash of a client on a link, for [`IaRef`]s of one message: under a secret key, good for this process.
+    #[must_use]
+    pub fn client_hash(&self, link: LinkId, duid: &[u8]) -> u64 {
+        self.key.client(link, duid)
     }
 
     /// Every lease whose binding is this IA, in the order of prefixes, put into `out`, which is cleared. Those that

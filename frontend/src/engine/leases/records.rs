@@ -299,14 +299,21 @@ impl Records {
         self.chain(head).take(bound)
     }
 
-    /// Leases of a client on a link that are not Free; nothing when there is no record of it.
-    pub(super) fn client_held(&self, link: LinkId, duid: &[u8]) -> Option<Held> {
-        self.clients.get(self.find_client(link, duid)?).map(|c| c.leases)
+    /// Leases that the client of an IA has on its link and that are not Free; nothing when there is no record of it.
+    pub(super) fn client_held(&self, ia: IaRef<'_>) -> Option<Held> {
+        let client = self.find_client(ia.link, ia.duid, self.client_hash(ia))?;
+        self.clients.get(client).map(|c| c.leases)
+    }
+
+    /// Whether there is any record of a client on a link.
+    pub(super) fn has_client(&self, link: LinkId, duid: &[u8]) -> bool {
+        self.find_client(link, duid, self.key.client(link, duid)).is_some()
     }
 
     /// Addresses in quarantine that a client declined on a link.
     pub(super) fn client_declined(&self, link: LinkId, duid: &[u8]) -> u32 {
-        self.find_client(link, duid).and_then(|c| self.clients.get(c)).map_or(0, |c| c.declined)
+        let client = self.find_client(link, duid, self.key.client(link, duid));
+        client.and_then(|c| self.clients.get(c)).map_or(0, |c| c.declined)
     }
 
     /// What is counted of the ports behind which clients sit (SEC-02).
@@ -365,9 +372,10 @@ impl Records {
         self.count_at_port(at, Held::uncount);
     }
 
-    /// The client's DUID as it is already in memory.
-    pub(super) fn shared_duid(&self, link: LinkId, duid: &[u8]) -> Option<Duid> {
-        self.clients.get(self.find_client(link, duid)?).map(|c| c.duid.clone())
+    /// The DUID of an IA's client as it is already in memory.
+    pub(super) fn shared_duid(&self, ia: IaRef<'_>) -> Option<Duid> {
+        let client = self.find_client(ia.link, ia.duid, self.client_hash(ia))?;
+        self.clients.get(client).map(|c| c.duid.clone())
     }
 
     /// Lets go of up to `count` records of a table that is not used any more. True when nothing is left.
@@ -385,34 +393,42 @@ impl Records {
         std::iter::successors(self.slab.get(head), |r| self.slab.get(r.next))
     }
 
+    /// The hash of a client, unless it is known.
+    fn client_hash(&self, ia: IaRef<'_>) -> u64 {
+        ia.client_hash.unwrap_or_else(|| self.key.client(ia.link, ia.duid))
+    }
+
     fn find_binding(&self, ia: IaRef<'_>) -> Option<u32> {
-        let hash = self.key.binding(ia.link, ia.duid, ia.kind, ia.iaid);
+        let hash = HashKey::binding(self.client_hash(ia), ia.kind, ia.iaid);
         self.by_binding.find(hash, |b| self.bindings.get(*b).is_some_and(|b| is(&b.key, ia))).copied()
     }
 
-    fn find_client(&self, link: LinkId, duid: &[u8]) -> Option<u32> {
+    fn find_client(&self, link: LinkId, duid: &[u8], hash: u64) -> Option<u32> {
         let same =
             |c: &u32| self.clients.get(*c).is_some_and(|c| c.link == link && c.duid.as_bytes() == duid);
-        self.by_client.find(self.key.client(link, duid), same).copied()
+        self.by_client.find(hash, same).copied()
     }
 
     fn binding_for(&mut self, wanted: &BindingKey) -> u32 {
-        if let Some(at) = self.find_binding(IaRef::of(wanted)) {
+        let client_hash = self.key.client(wanted.link, wanted.duid.as_bytes());
+        let ia = IaRef { client_hash: Some(client_hash), ..IaRef::of(wanted) };
+        if let Some(at) = self.find_binding(ia) {
             return at;
         }
-        let client = self.client_for(wanted);
+        let client = self.client_for(wanted, client_hash);
         if let Some(c) = self.clients.get_mut(client) {
             c.bindings += 1;
         }
         let at = self.bindings.insert(Binding { key: wanted.clone(), client, held: NONE, free: NONE });
         let (bindings, key) = (&self.bindings, self.key);
-        let hash = |k: &BindingKey| key.binding(k.link, k.duid.as_bytes(), k.kind, k.iaid);
-        self.by_binding.insert_unique(hash(wanted), at, |b| bindings.get(*b).map_or(0, |b| hash(&b.key)));
+        let hash = |k: &BindingKey| HashKey::binding(key.client(k.link, k.duid.as_bytes()), k.kind, k.iaid);
+        let wanted = HashKey::binding(client_hash, wanted.kind, wanted.iaid);
+        self.by_binding.insert_unique(wanted, at, |b| bindings.get(*b).map_or(0, |b| hash(&b.key)));
         at
     }
 
-    fn client_for(&mut self, wanted: &BindingKey) -> u32 {
-        if let Some(at) = self.find_client(wanted.link, wanted.duid.as_bytes()) {
+    fn client_for(&mut self, wanted: &BindingKey, hash: u64) -> u32 {
+        if let Some(at) = self.find_client(wanted.link, wanted.duid.as_bytes(), hash) {
             return at;
         }
         let new = Client {
@@ -424,7 +440,7 @@ impl Records {
         };
         let at = self.clients.insert(new);
         let (clients, key) = (&self.clients, self.key);
-        self.by_client.insert_unique(key.client(wanted.link, wanted.duid.as_bytes()), at, |c| {
+        self.by_client.insert_unique(hash, at, |c| {
             clients.get(*c).map_or(0, |c| key.client(c.link, c.duid.as_bytes()))
         });
         at
@@ -439,7 +455,8 @@ impl Records {
             return;
         };
         let (client, k) = (binding.client, &binding.key);
-        let hash = self.key.binding(k.link, k.duid.as_bytes(), k.kind, k.iaid);
+        let client_hash = self.key.client(k.link, k.duid.as_bytes());
+        let hash = HashKey::binding(client_hash, k.kind, k.iaid);
         if let Ok(entry) = self.by_binding.find_entry(hash, |b| *b == at) {
             entry.remove();
         }
@@ -449,8 +466,7 @@ impl Records {
         if c.bindings > 0 {
             return;
         }
-        let hash = self.key.client(c.link, c.duid.as_bytes());
-        if let Ok(entry) = self.by_client.find_entry(hash, |c| *c == client) {
+        if let Ok(entry) = self.by_client.find_entry(client_hash, |c| *c == client) {
             entry.remove();
         }
         self.clients.remove(client);
@@ -496,7 +512,7 @@ impl<'a> IaRef<'a> {
     /// The name of a binding, borrowed.
     #[must_use]
     pub fn of(key: &'a BindingKey) -> Self {
-        Self { link: key.link, duid: key.duid.as_bytes(), kind: key.kind, iaid: key.iaid }
+        Self { link: key.link, duid: key.duid.as_bytes(), kind: key.kind, iaid: key.iaid, client_hash: None }
     }
 }
 
