@@ -121,7 +121,12 @@ fn serve(network: Network) {
         }),
         &mut sink,
     );
-    let done = LoadChunk { leases: Vec::new(), ranges: Vec::new(), registrations: Vec::new(), done: Some(LogIndex(1)) };
+    let done = LoadChunk {
+        leases: Vec::new(),
+        ranges: Vec::new(),
+        registrations: Vec::new(),
+        done: Some(LogIndex(1)),
+    };
     engine.apply(now, FromStore::Load(done), &mut sink);
     engine.drain(now, &mut to_store);
     for interface in &interfaces {

@@ -234,7 +234,8 @@ impl Lab {
         let status = self.engine.status(self.now);
         assert!(status.parked_messages <= PARKED_MAX, "{} messages are kept", status.parked_messages);
         assert!(status.held_replies <= HELD_MAX, "{} Replies are held", status.held_replies);
-        let most = self.told + self.packets * Limits::default().leases_per_client_max as u64;
+        // One for each IA of a message; how many a client may have is a matter of configuration.
+        let most = self.told + self.packets * leasehold_frontend::codec::wire::IAS_MAX as u64;
         assert!(status.leases.known_leases <= most, "{} records, at most {most}", status.leases.known_leases);
         let live = live_bytes().saturating_sub(self.began_with);
         let most = RESERVE_BYTES + (self.told + self.packets) * KEPT_BYTES;
@@ -262,7 +263,7 @@ impl Lab {
                     }
                 }
                 ToStore::Lookup { link, duid } => self.lookups.push_back((link, duid)),
-                ToStore::Hello(_) | ToStore::Heartbeat(_) => {}
+                ToStore::Hello(_) | ToStore::Heartbeat(_) | ToStore::Trace(_) => {}
             }
         }
     }
@@ -348,7 +349,12 @@ impl Lab {
         self.told += leases.len() as u64;
         let leases = leases.into_iter().map(Arc::new).collect();
         let done = is_last.then_some(LogIndex(self.index));
-        self.apply(FromStore::Load(LoadChunk { leases, ranges: Vec::new(), registrations: Vec::new(), done }));
+        self.apply(FromStore::Load(LoadChunk {
+            leases,
+            ranges: Vec::new(),
+            registrations: Vec::new(),
+            done,
+        }));
     }
 
     /// The oldest question about a client is answered with these leases of it.
