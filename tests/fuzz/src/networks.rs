@@ -67,7 +67,13 @@ fn class(name: &str, client: usize) -> v1::Class {
             field: v1::ClientField::Duid.into(),
             values: vec![crate::message::CLIENTS[client].to_vec()],
         }],
-        options: options(&[(56, vec![0, 1, 0, 0]), (17, vec![0, 0, 1, 1])], true),
+        options: options(
+            &[
+                (56, [&[0, 1, 0, 16][..], &octets("2001:db8::7b")].concat()),
+                (17, vec![0, 0, 1, 1, 0, 1, 0, 1, 7]),
+            ],
+            true,
+        ),
         lifetimes: lifetimes(50, 100),
         ..v1::Class::default()
     }
@@ -207,7 +213,11 @@ pub(crate) fn written(which: u8) -> v1::Network {
         }
         19 => n.relays = vec![on_link("2001:db8:ff::")],
         // Options that nobody asks for and that hardly fit.
-        20 => n.options = options(&[(56, vec![7; 500]), (103, vec![b'a'; 600]), (24, vec![0; 300])], true),
+        20 => {
+            let vendor = [&[0, 0, 1, 1, 0, 1, 1, 0xe0][..], &[7; 480]].concat();
+            let names = b"\x12a-rather-long-name\x07example\x03com\0".repeat(9);
+            n.options = options(&[(17, vendor), (103, vec![b'a'; 600]), (24, names)], true);
+        }
         21 => {
             n.pools[0].allocator = v1::Allocator::InOrder.into();
             n.pools[0].affinity_secs = Some(0);
