@@ -54,6 +54,12 @@ impl LeaseState {
         matches!(self, Self::Expired | Self::Released | Self::Reset)
     }
 
+    /// Whether it has ended such that its own client may have it again, as long as it is not free.
+    #[must_use]
+    pub fn is_revivable(self) -> bool {
+        matches!(self, Self::Expired | Self::Released)
+    }
+
     /// RFC 8156's name.
     #[must_use]
     pub fn name(self) -> &'static str {

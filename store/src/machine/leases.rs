@@ -153,7 +153,7 @@ impl Machine {
             if is_other { self.fresh_lease(epoch, update) } else { self.acknowledge(record, update) };
         self.stamp(&mut lease, epoch);
         // A declined address stays in quarantine whatever its client's other partner promised meanwhile.
-        let revived = matches!(record.state, LeaseState::Expired | LeaseState::Released);
+        let revived = record.state.is_revivable();
         if revived {
             lease.state = LeaseState::Active;
             lease.state_since = self.time;

@@ -153,8 +153,7 @@ impl Holdings {
             let is_kept = leases.offers(lease.pool, lease.prefix);
             if is_kept { &mut holdings.kept } else { &mut holdings.ending }.push(lease.prefix);
         }
-        let is_ended = |state| matches!(state, LeaseState::Expired | LeaseState::Released);
-        let mut ended = known.iter().filter(|k| is_ended(k.state) && cx.pools.contains(k.pool));
+        let mut ended = known.iter().filter(|k| k.state.is_revivable() && cx.pools.contains(k.pool));
         holdings.returning = ended.find(|k| leases.offers(k.pool, k.prefix)).map(|k| k.prefix);
         if ia.kind == IaKind::Pd
             && !holdings.kept.is_empty()

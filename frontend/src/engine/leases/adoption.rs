@@ -163,7 +163,7 @@ impl Leases {
     /// Whether a lease of this IA has ended, and the store has not freed it.
     fn has_ended(&self, ia: IaRef<'_>, prefix: Prefix) -> bool {
         let at = self.records.find(prefix).filter(|at| self.records.belongs(*at, ia));
-        at.and_then(|at| self.records.get(at)).is_some_and(|r| is_ended(r.state()))
+        at.and_then(|at| self.records.get(at)).is_some_and(|r| r.state().is_revivable())
     }
 
     /// What goes into the batch that is made now, at most so many, beside the updates that it has: of one lease a batch
@@ -222,7 +222,7 @@ impl Leases {
         let at = known.unwrap_or_else(|| {
             self.records.insert(update.prefix, update.pool, &update.binding, LeaseState::Active)
         });
-        let is_revived = self.records.get(at).is_some_and(|r| r.version <= index && is_ended(r.state()));
+        let is_revived = self.records.get(at).is_some_and(|r| r.version <= index && r.state().is_revivable());
         if is_revived {
             self.records.set_state(at, LeaseState::Active);
         }
@@ -244,9 +244,4 @@ impl Leases {
         }
         self.note_place(update.prefix, before);
     }
-}
-
-/// Whether a lease in this state has ended such that its client may have it again.
-fn is_ended(state: LeaseState) -> bool {
-    matches!(state, LeaseState::Expired | LeaseState::Released)
 }
