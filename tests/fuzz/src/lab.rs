@@ -29,9 +29,8 @@ const HELD_MAX: usize = 1024;
 /// the codec reads: 256 options in all, 32 levels, 32 IAs, 256 codes; the bytes by the tables' growth, which doubles them
 /// now and then.
 const MOST: Cost = Cost { steps: 150_000, allocations: 100, bytes: 256 << 10 };
-/// Each lease that a client names is looked for in all pools, and each IA, and each neighbour of an address that was
-/// offered already, in all pools of the link: with so many more pools the cost may be so much again.
-const POOLS_EACH: u64 = 20;
+/// Each IA looks through the pools of its link: with so many more pools the cost may be so much again.
+const POOLS_EACH: u64 = 150;
 static PACKET: Budget = Budget::new("a packet", MOST);
 static TURN: Budget = Budget::new("a turn", MOST);
 /// What may stay in memory of each datagram and each word of the store, in the mean, beside what the tables have in

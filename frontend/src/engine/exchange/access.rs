@@ -3,11 +3,12 @@
 //! Owns the judgement before anything is looked up. Refuses to know leases. A message that may not be answered gets no
 //! answer and no hint of why.
 
-use super::classes::{Classes, Sender, is_of_one};
+use super::classes::{Classes, Sender};
+use super::pools::{LinkAt, Topology};
 use super::rate::{Rates, Work};
 use crate::codec::{ClientMessage, Discard, MessageKind, RelayChain};
 use crate::engine::{Interface, Packet};
-use leasehold_proto::network::{Limits, Link, Network};
+use leasehold_proto::network::{Limits, Network};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{LinkId, Prefix};
 use siphasher::sip::SipHasher13;
@@ -29,16 +30,16 @@ pub(super) fn check_relay(
 
 /// Whether a client of these classes, that says this, is served on a link.
 pub(super) fn check_client(
-    network: &Network,
-    link: &Link,
+    topology: &Topology,
+    link: LinkAt,
     classes: &Classes,
     message: &ClientMessage<'_>,
 ) -> Result<(), Discard> {
-    let is_dropped = classes.iter().any(|at| network.classes[*at].drop);
-    let lacks_accept = link.require_reconfigure_accept
+    let is_dropped = classes.iter().any(|at| topology.network().classes[*at].drop);
+    let lacks_accept = topology.link(link).require_reconfigure_accept
         && message.kind == MessageKind::Solicit
         && !message.reconfigure_accept;
-    if is_dropped || lacks_accept || !is_of_one(network, classes, &link.classes) {
+    if is_dropped || lacks_accept || !topology.serves(link, classes) {
         return Err(Discard::ClientNotAllowed);
     }
     Ok(())

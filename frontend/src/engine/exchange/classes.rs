@@ -9,7 +9,7 @@ use crate::codec::wire::opt;
 use crate::codec::{ClientMessage, Options, RelayChain, RelayLevel};
 use crate::engine::Packet;
 use leasehold_proto::lifetimes::LifetimeWish;
-use leasehold_proto::network::{Class, ClientField, ClientTest, Network};
+use leasehold_proto::network::{ClientField, ClientTest, Network};
 use smallvec::SmallVec;
 
 /// Positions of the classes that a client is of, in the order of the configuration.
@@ -23,19 +23,61 @@ pub(super) struct Sender<'a, 'm> {
     pub(super) packet: &'a Packet<'a>,
 }
 
-/// The classes of a client. One that does not say who it is has none: it is told only what all are told (SV-351).
-pub(super) fn classes_of(network: &Network, sender: Sender<'_, '_>) -> Classes {
-    if network.classes.is_empty() || sender.message.client_id.is_none() {
-        return Classes::new();
-    }
-    let is_member = |class: &Class| class.tests.iter().all(|test| passes(test, sender));
-    let members = network.classes.iter().enumerate().filter(|(_, class)| is_member(class));
-    members.map(|(at, _)| at).collect()
+/// The classes of a configuration, as the packet path asks them.
+#[derive(Debug)]
+pub(in crate::engine) struct ClassIndex {
+    /// By position of the class: all that must hold, the values of each sorted.
+    tests: Vec<Vec<ClientTest>>,
 }
 
-/// Whether a client is of one of the classes of these names; an empty list names all clients.
-pub(super) fn is_of_one(network: &Network, classes: &Classes, names: &[String]) -> bool {
-    names.is_empty() || classes.iter().any(|at| names.contains(&network.classes[*at].name))
+impl ClassIndex {
+    /// Sorts the values of all tests: there may be as many as clients.
+    pub(super) fn new(network: &Network) -> Self {
+        let sorted = |test: &ClientTest| {
+            let mut test = test.clone();
+            test.values.sort_unstable();
+            test
+        };
+        Self { tests: network.classes.iter().map(|class| class.tests.iter().map(sorted).collect()).collect() }
+    }
+
+    /// The classes of a client. One that does not say who it is has none: it is told only what all are told (SV-351).
+    pub(super) fn of(&self, sender: Sender<'_, '_>) -> Classes {
+        if self.tests.is_empty() || sender.message.client_id.is_none() {
+            return Classes::new();
+        }
+        let is_member = |tests: &[ClientTest]| tests.iter().all(|test| passes(test, sender));
+        let members = self.tests.iter().enumerate().filter(|(_, tests)| is_member(tests));
+        members.map(|(at, _)| at).collect()
+    }
+}
+
+/// Whom something is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Audience {
+    /// All clients.
+    All,
+    /// Members of one of the classes at these positions.
+    Classes(Box<[usize]>),
+}
+
+impl Audience {
+    /// Of these names of classes; an empty list names all clients.
+    pub(super) fn new(network: &Network, names: &[String]) -> Self {
+        if names.is_empty() {
+            return Self::All;
+        }
+        let at = |name: &String| network.classes.iter().position(|class| class.name == *name);
+        Self::Classes(names.iter().filter_map(at).collect())
+    }
+
+    /// Whether a client of these classes is meant.
+    pub(super) fn includes(&self, classes: &[usize]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Classes(wanted) => classes.iter().any(|at| wanted.contains(at)),
+        }
+    }
 }
 
 /// The lifetimes that these classes ask for, each by the first class that says it.
@@ -49,7 +91,7 @@ pub(super) fn lifetimes_of(network: &Network, classes: &Classes) -> LifetimeWish
 }
 
 fn passes(test: &ClientTest, Sender { message, relay, packet }: Sender<'_, '_>) -> bool {
-    let is = |said: &[u8]| test.values.iter().any(|value| value == said);
+    let is = |said: &[u8]| test.values.binary_search_by(|value| value.as_slice().cmp(said)).is_ok();
     let levels = relay.map(RelayChain::levels).unwrap_or_default();
     let innermost = |said: for<'l> fn(&RelayLevel<'l>) -> Option<&'l [u8]>| {
         levels.iter().rev().find_map(said).is_some_and(is)
@@ -82,7 +124,8 @@ fn vendor_class(options: &Options<'_>, test: &ClientTest) -> bool {
     options.all(opt::VENDOR_CLASS).filter_map(|data| data.split_first_chunk::<4>()).any(
         |(enterprise, data)| {
             let is = |item: &[u8]| {
-                test.values.iter().any(|value| value.split_first_chunk::<4>() == Some((enterprise, item)))
+                let said = || enterprise.iter().chain(item);
+                test.values.binary_search_by(|value| value.iter().cmp(said())).is_ok()
             };
             items(data).any(is)
         },

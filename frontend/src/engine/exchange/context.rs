@@ -4,14 +4,15 @@
 //! there; and the questions about an address that only the configuration answers. Refuses to know leases. Lives for
 //! one message; building it allocates nothing.
 
-use super::pools::LinkPools;
+use super::link_pools::OpenPools;
+use super::pools::Topology;
 use super::reconfigure::Offer;
 use super::relay_data;
 use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain, TemporaryIa};
 use crate::engine::leases::{IaRef, Leases};
 use leasehold_proto::lease::LeaseExtra;
 use leasehold_proto::lifetimes::LifetimeWish;
-use leasehold_proto::network::{Link, Network, Relationship};
+use leasehold_proto::network::{Link, Relationship};
 use leasehold_proto::time::LocalTime;
 use leasehold_proto::words::{self, Iaid, PoolId, Prefix};
 use smallvec::SmallVec;
@@ -27,10 +28,11 @@ pub(super) struct Context<'a, 'm> {
     pub(super) relay: Option<&'a RelayChain<'m>>,
     /// IA_TAs, if they are to be answered (SV-135).
     pub(super) temporary: &'a [TemporaryIa<'m>],
-    pub(super) network: &'a Network,
+    pub(super) topology: &'a Topology,
     pub(super) link: &'a Link,
     pub(super) relationship: &'a Relationship,
-    pub(super) pools: &'a LinkPools,
+    /// Those that it may have new leases of.
+    pub(super) pools: OpenPools<'a>,
     /// Lifetimes that the classes of this client ask for.
     pub(super) lifetimes: LifetimeWish,
     /// No other relationship serves this link, so what this one does not know nobody knows.
@@ -109,8 +111,7 @@ impl<'a> Context<'a, '_> {
 
     /// Whether leases of a pool are this server's business: its own pools, and those that are configured no more.
     pub(super) fn is_own_pool(&self, pool: PoolId) -> bool {
-        self.pools.contains(pool)
-            || self.network.pool(pool).is_none_or(|pool| pool.relationship == self.relationship.id)
+        self.topology.pool(pool).is_none_or(|pool| pool.relationship == self.relationship.id)
     }
 }
 

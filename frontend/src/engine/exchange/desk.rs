@@ -6,7 +6,7 @@
 use super::access;
 use super::answer::{Answer, Cause, decide};
 use super::claim::{Place, came_again};
-use super::classes::{Classes, Sender, classes_of, lifetimes_of};
+use super::classes::{Classes, Sender, lifetimes_of};
 use super::context::Context;
 use super::held::Terms;
 use super::parked::{Parking, Waiting};
@@ -157,10 +157,10 @@ impl<S: ReplySink> Desk<'_, S> {
         client: u64,
         occasion: Occasion<'_>,
     ) -> Result<Classes, Discard> {
-        let classes = classes_of(topology.network(), sender);
+        let classes = topology.classes().of(sender);
         traced::classes(self.trace, topology.network(), &classes);
+        access::check_client(topology, link, &classes, sender.message)?;
         let link = topology.link(link);
-        access::check_client(topology.network(), link, &classes, sender.message)?;
         if occasion == Occasion::Arrived {
             let exchange = &mut *self.exchange;
             access::check_rate(
@@ -338,8 +338,6 @@ impl<S: ReplySink> Desk<'_, S> {
         occasion: Occasion<'_>,
     ) -> Result<Handled, Discard> {
         let Sender { message, relay, packet } = sender;
-        let all_pools = place.topology.pools(place.link, place.server);
-        let own_pools = all_pools.for_classes(place.topology.network(), classes);
         let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
         let temporary = legacy::temporary_ias(place.topology.network(), message)?;
         let cx = Context {
@@ -347,10 +345,10 @@ impl<S: ReplySink> Desk<'_, S> {
             message,
             relay,
             temporary: &temporary,
-            network: place.topology.network(),
+            topology: place.topology,
             link: place.topology.link(place.link),
             relationship: place.relationship(),
-            pools: own_pools.as_ref().unwrap_or(all_pools),
+            pools: place.topology.pools(place.link, place.server).open_to(classes),
             lifetimes: lifetimes_of(place.topology.network(), classes),
             sole_server: place.topology.relationships_on(place.link) == 1,
             duid: message.client_id.unwrap_or_default(),

@@ -19,7 +19,7 @@ pub(super) fn write(
     if !cx.message.oro.contains(opt::PD_EXCLUDE) {
         return Ok(());
     }
-    match cx.pools.excluded(delegated) {
+    match excluded_of(cx, delegated) {
         Some(excluded) => out.option(opt::PD_EXCLUDE, &encode(delegated, excluded)),
         None => Ok(()),
     }
@@ -29,11 +29,16 @@ pub(super) fn write(
 /// naming no other; and what a pool excluded that is configured no more is not known (PD-14).
 pub(super) fn names_another(cx: &Context<'_, '_>, lease: &IaLease<'_>, delegated: Prefix) -> bool {
     let Some(named) = lease.options.first(opt::PD_EXCLUDE) else { return false };
-    if !cx.network.pools.iter().any(|pool| pool.geometry.slot_of(delegated).is_some()) {
+    if cx.topology.pool_of(delegated).is_none() {
         return false;
     }
-    let excluded = cx.pools.excluded(delegated);
+    let excluded = excluded_of(cx, delegated);
     excluded.is_none() || decode(delegated, named) != excluded
+}
+
+/// The part of a delegated prefix that stays with the delegating side, by its pool.
+fn excluded_of(cx: &Context<'_, '_>, delegated: Prefix) -> Option<Prefix> {
+    cx.topology.pool_of(delegated)?.exclude?.of(delegated)
 }
 
 /// PD-09.

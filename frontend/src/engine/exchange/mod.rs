@@ -25,6 +25,7 @@ mod information_request;
 mod later;
 mod legacy;
 mod link;
+mod link_pools;
 mod options;
 mod parked;
 mod plan;

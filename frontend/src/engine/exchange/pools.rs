@@ -1,18 +1,18 @@
-//! The network configuration as the packet path asks it: which link has this prefix, which relationships serve a
-//! link, and which pools of a relationship may serve an IA.
+//! The network configuration as the packet path asks it: which link has this prefix, which pool this lease, which
+//! relationships serve a link, and with which pools.
 //!
 //! Owns an index over one version of the configuration, built when that arrives and never changed. Refuses to know
 //! leases, ranges and packets. Links and relationships are named by their position in the configuration, which is
 //! valid for this index only. Look-ups allocate nothing.
 
 use super::answer::BucketKey;
-use super::classes::{Classes, is_of_one};
+use super::classes::{Audience, ClassIndex};
+use super::link_pools::LinkPools;
 use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
-use leasehold_proto::pool::{Exclude, Geometry, Pool};
-use leasehold_proto::words::{FrontendId, IaKind, LinkId, PoolId, Prefix};
-use smallvec::SmallVec;
+use leasehold_proto::pool::Pool;
+use leasehold_proto::words::{FrontendId, LinkId, PoolId, Prefix};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,18 +23,6 @@ pub(in crate::engine) struct LinkAt(usize);
 /// Position of a relationship in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct RelationshipAt(usize);
-
-/// The pools of one relationship on one link, in the order of the configuration.
-#[derive(Debug, Clone, Default)]
-pub(in crate::engine) struct LinkPools {
-    addresses: Vec<PoolId>,
-    /// With their delegated lengths in bits.
-    prefixes: Vec<(u8, PoolId)>,
-    /// What is excluded from the prefixes of which of these pools (PD-08).
-    excludes: Vec<(Geometry, Exclude)>,
-    /// Some are for certain classes only.
-    is_for_classes: bool,
-}
 
 #[derive(Debug)]
 struct Served {
@@ -55,6 +43,13 @@ pub(in crate::engine) struct Topology {
     /// Of pools of relationships in which it is one, and of links: by number, for who goes through all leases.
     mine_of_pool: BTreeMap<PoolId, RelationshipAt>,
     link_at: BTreeMap<LinkId, usize>,
+    /// Positions of all pools, by number.
+    pool_at: BTreeMap<PoolId, usize>,
+    /// The same by first address. Pools do not overlap.
+    pools_by_address: Vec<(u128, usize)>,
+    classes: ClassIndex,
+    /// By position of the link: which clients it serves.
+    audiences: Vec<Audience>,
     bucket_keys: Vec<BucketKey>,
     options: PlaceOptions,
     no_pools: LinkPools,
@@ -74,7 +69,7 @@ impl Topology {
                     served.push(Served { relationship: relationship_at, pools: LinkPools::default() });
                 }
                 if let Some(last) = served.last_mut() {
-                    last.pools.push(pool);
+                    last.pools.push(pool, Audience::new(&network, &pool.classes));
                 }
             }
         }
@@ -96,7 +91,16 @@ impl Topology {
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
         let options = PlaceOptions::new(&network);
+        let pool_at = network.pools.iter().enumerate().map(|(at, pool)| (pool.id, at)).collect();
+        let mut pools_by_address: Vec<(u128, usize)> =
+            network.pools.iter().enumerate().map(|(at, pool)| (pool.geometry.first_bits(), at)).collect();
+        pools_by_address.sort_unstable();
+        let audiences = network.links.iter().map(|link| Audience::new(&network, &link.classes)).collect();
         Self {
+            classes: ClassIndex::new(&network),
+            audiences,
+            pool_at,
+            pools_by_address,
             network,
             links,
             prefixes,
@@ -189,9 +193,31 @@ impl Topology {
         self.mine.contains(&at)
     }
 
-    /// The relationship in one of whose pools a lease lies; walks all pools, so not for every packet.
+    /// The classes.
+    pub(in crate::engine) fn classes(&self) -> &ClassIndex {
+        &self.classes
+    }
+
+    /// Whether clients of these classes are served on a link.
+    pub(in crate::engine) fn serves(&self, link: LinkAt, classes: &[usize]) -> bool {
+        self.audiences[link.0].includes(classes)
+    }
+
+    /// A pool by its number.
+    pub(in crate::engine) fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.network.pools.get(*self.pool_at.get(&id)?)
+    }
+
+    /// The pool of which this is a leasable unit.
+    pub(in crate::engine) fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
+        let after = self.pools_by_address.partition_point(|(first, _)| *first <= prefix.bits());
+        let (_, at) = self.pools_by_address.get(after.checked_sub(1)?)?;
+        self.network.pools.get(*at).filter(|pool| pool.geometry.slot_of(prefix).is_some())
+    }
+
+    /// The relationship in one of whose pools a lease lies.
     pub(in crate::engine) fn relationship_of(&self, prefix: Prefix) -> Option<RelationshipAt> {
-        let pool = self.network.pools.iter().find(|pool| pool.geometry.slot_of(prefix).is_some())?;
+        let pool = self.pool_of(prefix)?;
         self.network.relationships.iter().position(|r| r.id == pool.relationship).map(RelationshipAt)
     }
 
@@ -215,107 +241,5 @@ impl Topology {
     pub(in crate::engine) fn pools(&self, link: LinkAt, relationship: RelationshipAt) -> &LinkPools {
         let served = self.links[link.0].iter().find(|served| served.relationship == relationship);
         served.map_or(&self.no_pools, |served| &served.pools)
-    }
-}
-
-impl LinkPools {
-    fn push(&mut self, pool: &Pool) {
-        self.is_for_classes |= !pool.classes.is_empty();
-        match pool.kind {
-            IaKind::Na => self.addresses.push(pool.id),
-            IaKind::Pd => self.prefixes.push((pool.geometry.length_bits(), pool.id)),
-        }
-        self.excludes.extend(pool.exclude.map(|exclude| (pool.geometry, exclude)));
-    }
-
-    /// Those that clients of these classes may have new leases of; nothing if that is all of them.
-    pub(in crate::engine) fn for_classes(&self, network: &Network, classes: &Classes) -> Option<Self> {
-        if !self.is_for_classes {
-            return None;
-        }
-        let is_open =
-            |id: &PoolId| network.pool(*id).is_some_and(|pool| is_of_one(network, classes, &pool.classes));
-        Some(Self {
-            addresses: self.addresses.iter().copied().filter(is_open).collect(),
-            prefixes: self.prefixes.iter().copied().filter(|(_, id)| is_open(id)).collect(),
-            excludes: self.excludes.clone(),
-            is_for_classes: true,
-        })
-    }
-
-    /// Whether a pool is one of these.
-    pub(in crate::engine) fn contains(&self, pool: PoolId) -> bool {
-        self.addresses.contains(&pool) || self.prefixes.iter().any(|(_, id)| *id == pool)
-    }
-
-    /// The part of a delegated prefix that stays with the delegating side (PD-08).
-    pub(in crate::engine) fn excluded(&self, delegated: Prefix) -> Option<Prefix> {
-        let fits = |(geometry, _): &&(Geometry, Exclude)| geometry.slot_of(delegated).is_some();
-        self.excludes.iter().find(fits)?.1.of(delegated)
-    }
-
-    /// The pools of prefixes of exactly this length.
-    pub(in crate::engine) fn of_length(&self, length: u8) -> SmallVec<[PoolId; 4]> {
-        self.prefixes.iter().filter(|(of, _)| *of == length).map(|(_, id)| *id).collect()
-    }
-
-    /// The pools for an IA in the order in which they are to be tried: `first` before all others; for prefixes with a
-    /// length hint those of exactly that length, then the longest ones that are shorter, then the rest (PD-04).
-    pub(in crate::engine) fn in_order(
-        &self,
-        kind: IaKind,
-        length_hint: Option<u8>,
-        first: Option<PoolId>,
-    ) -> SmallVec<[PoolId; 4]> {
-        let mut order: SmallVec<[PoolId; 4]> = match (kind, length_hint) {
-            (IaKind::Na, _) => self.addresses.iter().copied().collect(),
-            (IaKind::Pd, None) => self.prefixes.iter().map(|(_, id)| *id).collect(),
-            (IaKind::Pd, Some(wanted)) => {
-                let mut by_length: SmallVec<[(u8, PoolId); 4]> = self.prefixes.iter().copied().collect();
-                by_length.sort_by_key(|(length, _)| match wanted.checked_sub(*length) {
-                    Some(shorter_by) => (0, shorter_by),
-                    None => (1, *length),
-                });
-                by_length.into_iter().map(|(_, id)| id).collect()
-            }
-        };
-        if let Some(at) = first.and_then(|first| order.iter().position(|id| *id == first)) {
-            order[..=at].rotate_right(1);
-        }
-        order
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pools() -> LinkPools {
-        LinkPools {
-            addresses: vec![PoolId(1), PoolId(2)],
-            prefixes: vec![(64, PoolId(3)), (56, PoolId(4)), (48, PoolId(5))],
-            excludes: vec![],
-            is_for_classes: false,
-        }
-    }
-
-    fn order(kind: IaKind, length: Option<u8>, first: Option<u32>) -> Vec<u32> {
-        pools().in_order(kind, length, first.map(PoolId)).iter().map(|id| id.0).collect()
-    }
-
-    #[test]
-    fn pd_04_exact_length_then_the_longest_that_is_shorter() {
-        assert_eq!(order(IaKind::Pd, Some(56), None), [4, 5, 3]);
-        assert_eq!(order(IaKind::Pd, Some(60), None), [4, 5, 3]);
-        assert_eq!(order(IaKind::Pd, Some(64), None), [3, 4, 5]);
-        assert_eq!(order(IaKind::Pd, Some(40), None), [5, 4, 3]);
-        assert_eq!(order(IaKind::Pd, None, None), [3, 4, 5]);
-    }
-
-    #[test]
-    fn a_hinted_pool_goes_first() {
-        assert_eq!(order(IaKind::Na, None, Some(2)), [2, 1]);
-        assert_eq!(order(IaKind::Pd, None, Some(5)), [5, 3, 4]);
-        assert_eq!(order(IaKind::Na, None, Some(9)), [1, 2]);
     }
 }

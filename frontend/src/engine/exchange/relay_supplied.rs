@@ -18,7 +18,7 @@ pub(super) fn options<'a>(
     levels.iter().enumerate().rev().flat_map(move |(at, level)| {
         level.supplied.iter().filter_map(move |option| {
             let code = option.code;
-            let is_open = cx.network.relay_supplied.binary_search(&code).is_ok()
+            let is_open = cx.topology.network().relay_supplied.binary_search(&code).is_ok()
                 && cx.message.oro.contains(code)
                 && is_requestable(code);
             let is_said_further_in =

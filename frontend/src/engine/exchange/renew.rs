@@ -180,8 +180,7 @@ fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known],
     }
     let Some(pool) = leases.pool_of(prefix) else {
         // Another server's pool, or no pool at all, which nobody can have promised.
-        let of_another = cx.network.pools.iter().any(|pool| pool.geometry.slot_of(prefix).is_some());
-        return match of_another {
+        return match cx.topology.pool_of(prefix).is_some() {
             true => OTHERS,
             // A pool may have grown since.
             false if !leases.is_connected() => Standing::Doubtful(Discard::UnrecordedLease),

@@ -135,7 +135,7 @@ fn write_options(
     if matches!(kind, MessageKind::Confirm | MessageKind::Release | MessageKind::Decline) {
         return Ok(());
     }
-    let limit = usize::from(cx.network.answer_octets) - HEADERS_LEN;
+    let limit = usize::from(cx.topology.network().answer_octets) - HEADERS_LEN;
     let mut send = |code: u16, data: &[u8]| {
         match code {
             opt::INFO_REFRESH_TIME if kind != MessageKind::InformationRequest => {}

@@ -47,9 +47,12 @@ fn offer_new(
     if !offered.contains(&first.prefix) {
         return Ok(first);
     }
+    // They are of the same pool, or not for this.
+    let Some(pool) = leases.pool_of(first.prefix).map(|pool| [pool.id]) else { return Err(NoLease::NotNow) };
     for distance in 1..=NEIGHBOURS_TRIED {
         for neighbour in neighbours(first.prefix, distance) {
-            let given = leases.offer(cx.now, ia, &Wanted { hint: Some(neighbour), ..*wanted })?;
+            let beside = Wanted { hint: Some(neighbour), pools: &pool, ..*wanted };
+            let given = leases.offer(cx.now, ia, &beside)?;
             if !offered.contains(&given.prefix) {
                 return Ok(given);
             }

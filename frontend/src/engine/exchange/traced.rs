@@ -147,11 +147,7 @@ fn ia_told(
 ) -> v1::TraceIa {
     let timers = if ia.lines.is_empty() { Default::default() } else { plan.timers() };
     let lease = |line: &Line| {
-        let pool = cx
-            .network
-            .pools
-            .iter()
-            .find(|pool| pool.kind == word(ia.kind) && pool.geometry.slot_of(line.prefix).is_some());
+        let pool = cx.topology.pool_of(line.prefix).filter(|pool| pool.kind == word(ia.kind));
         v1::TraceLease {
             prefix: Some(line.prefix.into()),
             preferred_secs: line.preferred.to_wire(),

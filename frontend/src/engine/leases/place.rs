@@ -14,7 +14,6 @@ use leasehold_proto::pool::Pool;
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{IaKind, PoolId, Prefix};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A place for a new lease, and what may be promised of it.
@@ -24,16 +23,18 @@ pub(super) struct Place {
     pub(super) promise: Promise,
 }
 
-/// Pools that may promise something now.
-type Usable<'p> = [(&'p Pool, Promise)];
+/// For whom a place is looked for, and what is wanted.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    now: LocalTime,
+    ia: IaRef<'a>,
+    wanted: &'a Wanted<'a>,
+}
 
 impl Leases {
     /// R1, R2, R4, R6: where a new lease may be, now.
     pub(super) fn place(&self, now: LocalTime, ia: IaRef<'_>, wanted: &Wanted<'_>) -> Result<Place, NoLease> {
-        let fits = |pool: &&Pool| pool.kind == ia.kind && pool.link == ia.link;
-        let pools: SmallVec<[&Pool; 8]> =
-            wanted.pools.iter().filter_map(|id| self.names.pool(*id)).filter(fits).collect();
-        if pools.is_empty() {
+        if !wanted.pools.iter().any(|id| self.fitting(ia, *id).is_some()) {
             return Err(NoLease::NoPool);
         }
         if self.has_too_many(ia, wanted.extra, wanted.replaces) {
@@ -42,85 +43,85 @@ impl Leases {
         if self.session.stopping || self.session.draining || self.session.is_superseded() {
             return Err(NoLease::NotNow);
         }
-        let mut is_dry = true;
-        let usable: SmallVec<[(&Pool, Promise); 8]> = pools
-            .iter()
-            .filter_map(|pool| {
-                is_dry &= self.ranges.pool(pool.id).is_some_and(|r| r.demand.dry);
-                // Only before the deadline is there an MCLT; nothing is acknowledged of what nobody holds.
-                let promise = self.bounded(now, pool, ClusterTime::ZERO, wanted.lifetimes);
-                promise.map(|promise| (*pool, promise))
-            })
-            .collect();
-        if usable.is_empty() {
-            return Err(NoLease::NotNow);
-        }
-        let is_near = |a: &(&Pool, Promise), b: &(&Pool, Promise)| {
-            !wanted.by_length || a.0.geometry.length_bits() == b.0.geometry.length_bits()
-        };
-        let place = self.hinted_place(now, ia, &usable, wanted.hint).or_else(|| {
-            usable.chunk_by(is_near).find_map(|pools| {
-                let place = self.last_place(ia, pools).or_else(|| self.new_place(now, ia, pools, wanted));
+        let ask = Ask { now, ia, wanted };
+        let place = self.hinted_place(ask).or_else(|| {
+            let length = |id: &PoolId| self.names.pool(*id).map(|pool| pool.geometry.length_bits());
+            let is_near = |a: &PoolId, b: &PoolId| !wanted.by_length || length(a) == length(b);
+            wanted.pools.chunk_by(is_near).find_map(|pools| {
+                let place = self.last_place(ask, pools).or_else(|| self.new_place(ask, pools));
                 if place.is_none() {
-                    self.note_missed(now, pools);
+                    self.note_missed(ask, pools);
                 }
                 place
             })
         });
-        place.ok_or(if is_dry { NoLease::Dry } else { NoLease::NotNow })
+        place.ok_or_else(|| self.why_none(ask))
     }
 
-    fn note_missed(&self, now: LocalTime, pools: &Usable<'_>) {
-        for ranges in pools.iter().filter_map(|(pool, _)| self.ranges.pool(pool.id)) {
-            ranges.demand.missed(now);
+    /// A pool by its number, if its leases are of the kind that an IA wants, on its link.
+    fn fitting(&self, ia: IaRef<'_>, id: PoolId) -> Option<&Pool> {
+        self.names.pool(id).filter(|pool| pool.kind == ia.kind && pool.link == ia.link)
+    }
+
+    /// A pool that may promise something now, with the promise. Pools are judged one by one as they are tried: a link may
+    /// have hundreds.
+    fn usable(&self, Ask { now, ia, wanted }: Ask<'_>, id: PoolId) -> Option<(&Pool, Promise)> {
+        let pool = self.fitting(ia, id)?;
+        // Only before the deadline is there an MCLT; nothing is acknowledged of what nobody holds.
+        let promise = self.bounded(now, pool, ClusterTime::ZERO, wanted.lifetimes)?;
+        Some((pool, promise))
+    }
+
+    fn note_missed(&self, ask: Ask<'_>, pools: &[PoolId]) {
+        for (pool, _) in pools.iter().filter_map(|id| self.usable(ask, *id)) {
+            if let Some(ranges) = self.ranges.pool(pool.id) {
+                ranges.demand.missed(ask.now);
+            }
         }
     }
 
+    /// Why there is no place: the store has said that all pools are dry, or there may be one presently.
+    fn why_none(&self, ask: Ask<'_>) -> NoLease {
+        let is_usable = |id: &PoolId| self.usable(ask, *id).is_some();
+        let is_dry = |id: &PoolId| {
+            self.fitting(ask.ia, *id)
+                .is_none_or(|pool| self.ranges.pool(pool.id).is_some_and(|ranges| ranges.demand.dry))
+        };
+        let pools = ask.wanted.pools;
+        if pools.iter().any(is_usable) && pools.iter().all(is_dry) { NoLease::Dry } else { NoLease::NotNow }
+    }
+
     /// The hint, unless it is kept for another client.
-    fn hinted_place(
-        &self,
-        now: LocalTime,
-        ia: IaRef<'_>,
-        usable: &Usable<'_>,
-        hint: Option<Prefix>,
-    ) -> Option<Place> {
-        let place = self.free_place(usable, hint?)?;
+    fn hinted_place(&self, ask: Ask<'_>) -> Option<Place> {
+        let place = self.free_place(ask, ask.wanted.pools, ask.wanted.hint?)?;
         let vacancy = self.records.vacancy(place.prefix);
-        let is_kept = self.names.pool(place.pool).is_some_and(|pool| self.is_kept_on(now, pool, vacancy));
-        let is_own = || self.records.find(place.prefix).is_some_and(|at| self.records.belongs(at, ia));
+        let is_kept = self.names.pool(place.pool).is_some_and(|pool| self.is_kept_on(ask.now, pool, vacancy));
+        let is_own = || self.records.find(place.prefix).is_some_and(|at| self.records.belongs(at, ask.ia));
         (!is_kept || is_own()).then_some(place)
     }
 
     /// What the IA had last.
-    fn last_place(&self, ia: IaRef<'_>, usable: &Usable<'_>) -> Option<Place> {
-        let mut had = self.records.free(ia, FREE_MAX).map(|record| record.prefix());
-        had.find_map(|prefix| self.free_place(usable, prefix))
+    fn last_place(&self, ask: Ask<'_>, pools: &[PoolId]) -> Option<Place> {
+        let mut had = self.records.free(ask.ia, FREE_MAX).map(|record| record.prefix());
+        had.find_map(|prefix| self.free_place(ask, pools, prefix))
     }
 
     /// This very prefix, if it may be given.
-    fn free_place(&self, usable: &Usable<'_>, prefix: Prefix) -> Option<Place> {
-        let pool = self.names.pool_of(prefix)?;
-        let (pool, promise) = usable.iter().find(|(p, _)| p.id == pool.id)?;
+    fn free_place(&self, ask: Ask<'_>, pools: &[PoolId], prefix: Prefix) -> Option<Place> {
+        let pool = self.names.pool_of(prefix).filter(|pool| pools.contains(&pool.id))?;
+        let (pool, promise) = self.usable(ask, pool.id)?;
         let is_ours = self.ranges.pool(pool.id)?.may_create(prefix) || is_off(Mechanism::ExclusiveRanges);
-        (is_ours && self.records.is_free(prefix)).then_some(Place {
-            pool: pool.id,
-            prefix,
-            promise: *promise,
-        })
+        (is_ours && self.records.is_free(prefix)).then_some(Place { pool: pool.id, prefix, promise })
     }
 
     /// A place that nobody asked for: what is anybody's first.
-    fn new_place(
-        &self,
-        now: LocalTime,
-        ia: IaRef<'_>,
-        usable: &Usable<'_>,
-        wanted: &Wanted<'_>,
-    ) -> Option<Place> {
+    fn new_place(&self, ask: Ask<'_>, pools: &[PoolId]) -> Option<Place> {
+        let Ask { now, ia, wanted } = ask;
         let relay = wanted.relay.filter(|_| ia.kind == IaKind::Pd).map(|relay| self.key.relay(relay));
         let aim = Aim { client: self.key.place(ia.duid, ia.kind, ia.iaid), relay };
         [Tier::Common, Tier::Kept].into_iter().find_map(|tier| {
-            usable.iter().find_map(|(pool, promise)| {
+            pools.iter().find_map(|id| {
+                let (pool, promise) = self.usable(ask, *id)?;
                 let look = Look {
                     vacancy: &|prefix| self.records.vacancy(prefix),
                     is_kept: &|vacancy| self.is_kept_on(now, pool, vacancy),
@@ -130,7 +131,7 @@ impl Leases {
                 if prefix.is_none() && (tier == Tier::Kept || ranges.next_due().is_none()) {
                     ranges.demand.starved();
                 }
-                Some(Place { pool: pool.id, prefix: prefix?, promise: *promise })
+                Some(Place { pool: pool.id, prefix: prefix?, promise })
             })
         })
     }

@@ -15,7 +15,8 @@ fn told_apart_by(field: v1::ClientField, value: &[u8]) -> v1::Network {
         name: "c".into(),
         tests: vec![v1::ClientTest {
             field: field.into(),
-            values: vec![vec![b'a'; value.len()], value.to_vec()],
+            // In no order.
+            values: vec![vec![0xff; value.len()], value.to_vec(), vec![1; value.len()]],
         }],
         options: options(&[(23, &ip(SERVERS).octets())]),
         ..v1::Class::default()
