@@ -80,9 +80,9 @@ run() { # what was built, cargo's kinds, names (all if none), -- arguments for t
 }
 
 run_kind() { # kind, what was built
-    # The tests of client programs wait for T1 and T2 most of the time, each in namespaces of its own.
+    # The tests with client programs wait for T1 and T2 most of the time, each in namespaces of its own.
     local threads=1
-    [ "$1" != clients ] || threads=4
+    [[ " interop clients " != *" $1 "* ]] || threads=4
     # shellcheck disable=SC2086 # the names are words
     step "$1" "$1.log" run "$2" test ${tests[$1]} -- --nocapture --test-threads=$threads
 }
