@@ -222,10 +222,11 @@ pub struct Exclude {
 }
 
 impl Exclude {
-    /// The excluded part of a delegated prefix.
+    /// The excluded part of a delegated prefix; nothing for a length that no prefix has.
     #[must_use]
     pub fn of(&self, delegated: Prefix) -> Option<Prefix> {
-        let offset = u128::from(self.subnet).checked_shl(128 - u32::from(self.len_bits)).unwrap_or(0);
+        let unit_bits = 128u32.checked_sub(u32::from(self.len_bits))?;
+        let offset = u128::from(self.subnet).checked_shl(unit_bits).unwrap_or(0);
         Prefix::containing(delegated.bits() | offset, u32::from(self.len_bits)).ok()
     }
 }

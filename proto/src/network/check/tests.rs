@@ -169,6 +169,12 @@ fn pd_08_what_is_excluded_lies_in_the_delegated_prefix_and_is_longer() {
     assert_eq!(with(64, 256), Err(vec![(Item::Pool(1), "exclude_subnet")]));
     assert_eq!(with(56, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
     assert_eq!(with(129, 0), Err(vec![(Item::Pool(1), "exclude_length")]));
+    // Nor is such a length counted with where an on-link prefix lies in the pool.
+    let errors = checked(|wire| {
+        wire.links[0].prefixes.push(on_link("2001:db8:8000:4ff::/64"));
+        wire.pools[1].exclude = Some(v1::PrefixExclude { length_bits: 136, subnet: 0 });
+    });
+    assert!(errors.map(|_| ()).is_err_and(|errors| errors.contains(&(Item::Pool(1), "exclude_length"))));
 }
 
 fn option(code: u32) -> v1::DhcpOption {
