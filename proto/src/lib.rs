@@ -1,9 +1,9 @@
 //! The contract between the parts of Leasehold.
 //!
 //! The generated gRPC types ([`v1`]), the vocabulary as checked types ([`words`], [`time`], [`lease`], [`pool`],
-//! [`registration`], [`network`], [`session`]), the rules that both sides obey ([`lifetimes`]: R3 and R4's arithmetic), and how the
-//! parts know one another ([`identity`], [`tls`]). `store` and `frontend` both stand on this crate and never import
-//! each other.
+//! [`registration`], [`network`], [`session`]), the rules that both sides obey ([`lifetimes`]: R3 and R4's arithmetic),
+//! and how the parts know one another ([`identity`], [`tls`]). `store` and `frontend` both stand on this crate and
+//! never import each other.
 
 pub mod convert;
 pub mod identity;

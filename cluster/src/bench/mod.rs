@@ -2,7 +2,8 @@
 //!
 //! Owns the runs and their medians. Refuses to compare with anything: the figures hold for this machine at this hour.
 //! Each run takes new clients; the first part is four-message exchanges, the second renewals without a pause by the
-//! clients of the first. [`avalanche`] is another bench, with clients that all come at once. CPU time is what the kernel charged to each process (user and system, all threads).
+//! clients of the first. [`avalanche`] is another bench, with clients that all come at once. CPU time is what the
+//! kernel charged to each process (user and system, all threads).
 
 mod avalanche;
 

@@ -1,9 +1,10 @@
 //! `leasehold load`: DHCPv6 clients by the thousand, every answer checked, everything measured.
 //!
-//! Owns the clients ([`client`]: pure), the judge of double promises ([`oracle`]: pure), the generator that drives
-//! them over a socket, at a pace or all at once ([`avalanche`]), and its report. Refuses to know the store and the frontends' insides: it sees what clients see.
-//! In: a [`Plan`]. Out: a [`Report`], and a live [`Snapshot`] meanwhile. An *exchange* is one message and its answer.
-//! Sends to loopback, or to whatever servers it is pointed at: only point it at servers of your own.
+//! Owns the clients ([`client`]: pure), the judge of double promises ([`oracle`]: pure), the generator that drives them
+//! over a socket, at a pace or all at once ([`avalanche`]), and its report. Refuses to know the store and the
+//! frontends' insides: it sees what clients see. In: a [`Plan`]. Out: a [`Report`], and a live [`Snapshot`] meanwhile.
+//! An *exchange* is one message and its answer. Sends to loopback, or to whatever servers it is pointed at: only point
+//! it at servers of your own.
 
 pub mod avalanche;
 pub mod client;

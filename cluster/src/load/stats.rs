@@ -1,8 +1,8 @@
 //! What the load generator counts while it runs, and the live view of it.
 //!
-//! Owns counters, histograms, the shared [`Progress`] and [`Shares`]. Refuses to judge. The counters belong to the packet thread;
-//! [`Progress`] is written by it and read by anybody, each number right by itself. Spans are in microseconds in
-//! histograms and in milliseconds in the live view.
+//! Owns counters, histograms, the shared [`Progress`] and [`Shares`]. Refuses to judge. The counters belong to the
+//! packet thread; [`Progress`] is written by it and read by anybody, each number right by itself. Spans are in
+//! microseconds in histograms and in milliseconds in the live view.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV6;

@@ -1,10 +1,10 @@
 //! The exclusive lock by which a restarted frontend proves its predecessor gone (R6).
 //!
-//! Owns a file on this machine that holds 16 random octets and how often it was locked, locked for as long as the process lives: the kernel lets go
-//! of it when the process ends, however it ends. Which boot of which machine this is, and which file, go into the proof
-//! that the session shows to the store; whoever shows the same later can only run once the earlier process is gone.
-//! Refuses to know sessions. Without a lock, or while another process has it, there is no proof, and the store waits out
-//! the autonomy of the predecessor as ever.
+//! Owns a file on this machine that holds 16 random octets and how often it was locked, locked for as long as the
+//! process lives: the kernel lets go of it when the process ends, however it ends. Which boot of which machine this is,
+//! and which file, go into the proof that the session shows to the store; whoever shows the same later can only run
+//! once the earlier process is gone. Refuses to know sessions. Without a lock, or while another process has it, there
+//! is no proof, and the store waits out the autonomy of the predecessor as ever.
 //!
 //! The file must lie on a file system of this machine: a lock over the network may be lost while its holder lives. A
 //! machine that is copied while it runs is outside what a proof can tell.

@@ -1,10 +1,11 @@
 //! The network configuration: numbering, generations of pools, who is a member of a relationship.
 //!
-//! Links and relationships keep their number by name. A pool keeps its number, and with it ranges and leases, while
-//! its shape (but for its end), kind, link and relationship stay; else it is a new generation, and the old one is
-//! retired (it comes back as it was while leases of it are left): no lease and no grant is deleted, what overlaps opens again only by R2 and R4 (`reshaping`). A configuration
-//! of which parts are left to the store is made concrete first (`spreading`); frontends get concrete ones only.
-//! Refuses to fill defaults in: who proposes does, so that what is in the log means the same to every release.
+//! Links and relationships keep their number by name. A pool keeps its number, and with it ranges and leases, while its
+//! shape (but for its end), kind, link and relationship stay; else it is a new generation, and the old one is retired
+//! (it comes back as it was while leases of it are left): no lease and no grant is deleted, what overlaps opens again
+//! only by R2 and R4 (`reshaping`). A configuration of which parts are left to the store is made concrete first
+//! (`spreading`); frontends get concrete ones only. Refuses to fill defaults in: who proposes does, so that what is in
+//! the log means the same to every release.
 
 use super::outcome::{Applied, Audience, NetworkRefusal, Outcome};
 use super::rows::RowKey;

@@ -1,10 +1,10 @@
 //! The state machine as openraft sees it.
 //!
 //! Owns: applying committed entries to the [`Replicated`] holder, building and installing snapshots. Refuses to know:
-//! what a payload means; gRPC.
-//! Inputs: committed entries in order, snapshots received. Outputs: answers to proposers, rows for the copier.
-//! Invariants: each entry is applied once, and not before this node's own log has it on disk; a snapshot is installed entirely or not at all, and the state machine in
-//! memory, the copy on disk and the mark always belong together.
+//! what a payload means; gRPC. Inputs: committed entries in order, snapshots received. Outputs: answers to proposers,
+//! rows for the copier. Invariants: each entry is applied once, and not before this node's own log has it on disk; a
+//! snapshot is installed entirely or not at all, and the state machine in memory, the copy on disk and the mark always
+//! belong together.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,9 +1,9 @@
 //! How RocksDB is set up for both databases.
 //!
 //! Owns: RocksDB's options, with the reason of each, and the operator's limits on memory. Refuses to know: keys.
-//! Invariants: point-in-time recovery (a torn tail of the write-ahead log is dropped and only unsynced writes can be
-//! in it; the only mode that allows recycled log files); all columns of a database are flushed together, so that what one column's
-//! files hold is never ahead of another's after a crash.
+//! Invariants: point-in-time recovery (a torn tail of the write-ahead log is dropped and only unsynced writes can be in
+//! it; the only mode that allows recycled log files); all columns of a database are flushed together, so that what one
+//! column's files hold is never ahead of another's after a crash.
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options};
 

@@ -1,13 +1,13 @@
 //! Third-party programs for tests, unpacked privately from Debian packages.
 //!
-//! Owns: finding a named program on this machine or, failing that, downloading its package with
-//! `apt-get download` and unpacking it with `dpkg -x` into a cache folder beside cargo's target folder. Nothing is
-//! ever installed: no maintainer script runs, no service starts, no file outside the cache is written.
-//! Refuses to know: what the programs are for and how they are run.
-//! In: a program name of [`PACKAGES`], or that of a library to be preloaded. Out: a [`Program`], a path and the private library folders that it needs.
-//! Invariants: a cached program is complete (it is unpacked aside and renamed into place); one file lock serialises
-//! parallel tests and processes; `apt-get update` runs only when a download has failed and only as root.
-//! To fetch newer packages, delete the folder `test-programs` in the target folder.
+//! Owns: finding a named program on this machine or, failing that, downloading its package with `apt-get download` and
+//! unpacking it with `dpkg -x` into a cache folder beside cargo's target folder. Nothing is ever installed: no
+//! maintainer script runs, no service starts, no file outside the cache is written. Refuses to know: what the programs
+//! are for and how they are run. In: a program name of [`PACKAGES`], or that of a library to be preloaded. Out: a
+//! [`Program`], a path and the private library folders that it needs. Invariants: a cached program is complete (it is
+//! unpacked aside and renamed into place); one file lock serialises parallel tests and processes; `apt-get update` runs
+//! only when a download has failed and only as root. To fetch newer packages, delete the folder `test-programs` in the
+//! target folder.
 
 mod fetch;
 

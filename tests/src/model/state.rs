@@ -242,8 +242,8 @@ impl World {
         }
     }
 
-    /// Nobody holds anything and no promise, or copy of one, is on its way to the store: without another promise no property can be
-    /// violated any more.
+    /// Nobody holds anything and no promise, or copy of one, is on its way to the store: without another promise no
+    /// property can be violated any more.
     pub(super) fn is_settled(&self) -> bool {
         let is_held = self.held_until.iter().flatten().any(|held| *held > self.now);
         let has_promise = |s: &Session| {

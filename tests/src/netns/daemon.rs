@@ -1,10 +1,10 @@
 //! A client or relay program that runs in the foreground behind a launcher, as several drivers hold it.
 //!
-//! Owns: its process, its folder, and the launcher: a shell script that covers folders which are compiled into the program and
-//! becomes the program. Refuses to know: which program it is, DHCP.
-//! In: a lab, a node, the launcher's commands, the program's words. Out: a process that starts, crashes and ends.
-//! Invariants: a launcher runs in the private mount namespace that `ip netns exec` makes, so that nothing of the host is
-//! touched; the folder, and so what the program keeps there, outlives the process.
+//! Owns: its process, its folder, and the launcher: a shell script that covers folders which are compiled into the
+//! program and becomes the program. Refuses to know: which program it is, DHCP. In: a lab, a node, the launcher's
+//! commands, the program's words. Out: a process that starts, crashes and ends. Invariants: a launcher runs in the
+//! private mount namespace that `ip netns exec` makes, so that nothing of the host is touched; the folder, and so what
+//! the program keeps there, outlives the process.
 
 use std::ffi::OsString;
 use std::fs;

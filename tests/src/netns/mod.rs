@@ -1,13 +1,13 @@
 //! Real DHCPv6 clients and relays against a server under test, in network namespaces.
 //!
-//! Owns: a private network ([`Lab`]) with its faults and a [`Capture`] of its traffic, processes in it ([`Proc`]), drivers for the
-//! clients `dhclient -6` ([`Dhclient`]), `dhcpcd` ([`Dhcpcd`]), `dibbler-client` ([`Dibbler`]), WIDE's `dhcp6c` ([`Wide`])
-//! and `systemd-networkd` ([`Networkd`]), for the relay `dhcrelay -6` ([`relay`]) and for all relays in arrangements
-//! ([`relays`]), and the [`scenario`]s that any [`scenario::ServerUnderTest`] can be put through.
-//! Refuses to know: the Leasehold crates. Needs root, or what [`in_lab`] then reports as skipped.
-//! Invariants: nothing of the host is touched, neither interfaces, addresses, firewall, `/etc`, `/run` nor
-//! `/var/lib`; everything is torn down when the [`Lab`] goes, after a panic too, and the remains of killed test
-//! runs are swept by the next; every wait is for a condition and bounded.
+//! Owns: a private network ([`Lab`]) with its faults and a [`Capture`] of its traffic, processes in it ([`Proc`]),
+//! drivers for the clients `dhclient -6` ([`Dhclient`]), `dhcpcd` ([`Dhcpcd`]), `dibbler-client` ([`Dibbler`]), WIDE's
+//! `dhcp6c` ([`Wide`]) and `systemd-networkd` ([`Networkd`]), for the relay `dhcrelay -6` ([`relay`]) and for all
+//! relays in arrangements ([`relays`]), and the [`scenario`]s that any [`scenario::ServerUnderTest`] can be put
+//! through. Refuses to know: the Leasehold crates. Needs root, or what [`in_lab`] then reports as skipped. Invariants:
+//! nothing of the host is touched, neither interfaces, addresses, firewall, `/etc`, `/run` nor `/var/lib`; everything
+//! is torn down when the [`Lab`] goes, after a panic too, and the remains of killed test runs are swept by the next;
+//! every wait is for a condition and bounded.
 //!
 //! Time of events is seconds since boot as `/proc/uptime` shows it, the one clock that shell hooks read cheaply.
 

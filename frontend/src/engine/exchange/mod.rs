@@ -1,12 +1,13 @@
 //! What each DHCPv6 message means, who answers it, and with what.
 //!
 //! `desk` takes a datagram from its octets to a reply: `link` chooses the link, `server` the logical server spoken to,
-//! `answer` judges whose turn it is, `access` whether it may speak at all, `classes` what it is told apart by, `parked` keeps what was left to the partner, `held` Replies that wait for the commit, `later` looks at both again, one module for each message fills a
-//! `plan`, `reply` writes it; `reconfigure` asks clients to come; `pools` indexes the configuration for all of them. It asks `leases` for all that is
-//! leased, and knows nothing of ranges, sequences and the store. Inputs are packets and the news that can change who
-//! answers; outputs are replies in a sink, and counts. Invariants: a message is answered at most once; what is left
-//! alone leaves no trace but its copy; nothing in a packet can make it panic or hold more than the limits.
-//! Source: RFC 9915 §16, §18.3.
+//! `answer` judges whose turn it is, `access` whether it may speak at all, `classes` what it is told apart by, `parked`
+//! keeps what was left to the partner, `held` Replies that wait for the commit, `later` looks at both again, one module
+//! for each message fills a `plan`, `reply` writes it; `reconfigure` asks clients to come; `pools` indexes the
+//! configuration for all of them. It asks `leases` for all that is leased, and knows nothing of ranges, sequences and
+//! the store. Inputs are packets and the news that can change who answers; outputs are replies in a sink, and counts.
+//! Invariants: a message is answered at most once; what is left alone leaves no trace but its copy; nothing in a packet
+//! can make it panic or hold more than the limits. Source: RFC 9915 §16, §18.3.
 
 mod access;
 mod answer;

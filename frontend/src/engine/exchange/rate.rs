@@ -3,9 +3,9 @@
 //! Owns a table of buckets of a fixed size. Refuses to know messages. Each bucket holds one moment: when all that its
 //! owner was allowed so far is paid for at the configured rate (the generic cell rate algorithm); what lies further
 //! ahead than [`WINDOW`] is refused. A bucket that is needed for another takes the place of the one that owes least, so
-//! whoever floods is remembered, and nobody is ever refused for another's messages, but by a collision of 64-bit
-//! hashes under a secret key. 8192 buckets take 128 KiB, which the processor keeps at hand; more are not needed, for what is to be remembered is who
-//! sends too much, and not who sends.
+//! whoever floods is remembered, and nobody is ever refused for another's messages, but by a collision of 64-bit hashes
+//! under a secret key. 8192 buckets take 128 KiB, which the processor keeps at hand; more are not needed, for what is
+//! to be remembered is who sends too much, and not who sends.
 
 use leasehold_proto::time::LocalTime;
 use std::time::Duration;

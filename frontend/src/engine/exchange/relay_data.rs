@@ -1,8 +1,9 @@
 //! How a client was reached, in the form that the lease record keeps (LQ-07, SV-406).
 //!
 //! Owns the layout of the stored chain: the Relay-forward levels as received, outermost first, each in the Relay
-//! Message option of the one before, the innermost without a Relay Message. Refuses to know why it is kept. Built
-//! only when a lease is promised to a relayed client, or to one that can be asked to come; costs two allocations then. Source: RFC 5007 §4.1.2.4.
+//! Message option of the one before, the innermost without a Relay Message. Refuses to know why it is kept. Built only
+//! when a lease is promised to a relayed client, or to one that can be asked to come; costs two allocations then.
+//! Source: RFC 5007 §4.1.2.4.
 
 use crate::codec::wire::{msg, opt};
 use crate::codec::{EncodeError, RelayChain, Writer};

@@ -1,9 +1,9 @@
 //! Release: the client gives leases back.
 //!
 //! Owns the answer: always Success at top level, NoBinding inside each IA without a binding, bound IAs not listed
-//! (SV-361); so for an IA_PD that names another excluded prefix than was granted (PD-10). Only leases of that client and IA are freed, and only marked: when they may go to others is R2's matter
-//! (SV-362). A delayed duplicate of a client's own Release can free a newer lease of it: inherent in DHCPv6.
-//! Source: RFC 9915 §18.3.7.
+//! (SV-361); so for an IA_PD that names another excluded prefix than was granted (PD-10). Only leases of that client
+//! and IA are freed, and only marked: when they may go to others is R2's matter (SV-362). A delayed duplicate of a
+//! client's own Release can free a newer lease of it: inherent in DHCPv6. Source: RFC 9915 §18.3.7.
 
 use super::context::{Context, all_named, named};
 use super::exclude;

@@ -1,8 +1,8 @@
 //! Solicit: an Advertise of what a Request would get, or at once the leases by Rapid Commit.
 //!
-//! Owns the choice between the two, and that no two IAs are offered the same. An Advertise records nothing (SV-303, SEC-03); its lifetimes obey
-//! R3 like those of a Reply (FO-411). It never says NotOnLink (SV-304): a hint that does not fit is passed over.
-//! Source: RFC 9915 §18.3.1, §18.3.9.
+//! Owns the choice between the two, and that no two IAs are offered the same. An Advertise records nothing (SV-303,
+//! SEC-03); its lifetimes obey R3 like those of a Reply (FO-411). It never says NotOnLink (SV-304): a hint that does
+//! not fit is passed over. Source: RFC 9915 §18.3.1, §18.3.9.
 
 use super::context::Context;
 use super::giving::offer;

@@ -77,8 +77,9 @@ impl Leases {
         news.push(News::Loaded);
     }
 
-    /// One piece of the work that is left over from messages: dropping what the load did not confirm, letting go of
-    /// the knowledge of an old session, counting leases at their ports, going through ranges with former owners. True when there is more.
+    /// One piece of the work that is left over from messages: dropping what the load did not confirm, letting go of the
+    /// knowledge of an old session, counting leases at their ports, going through ranges with former owners. True when
+    /// there is more.
     pub(super) fn work(&mut self) -> bool {
         self.sweep();
         if self.graveyard.last_mut().is_some_and(|old| old.crumble(SWEEP_BUDGET as usize)) {

@@ -1,8 +1,9 @@
 //! The lease records by prefix, by binding and by client.
 //!
-//! Owns the records and their links: every record belongs to the binding that holds it or held it last, in one of
-//! two lists (held, free); a binding belongs to a client on a link, whose leases are counted, the ended ones apart. Look-ups allocate
-//! nothing. It knows no rule but one, R2's: an address is free when it has no record or one read as Free.
+//! Owns the records and their links: every record belongs to the binding that holds it or held it last, in one of two
+//! lists (held, free); a binding belongs to a client on a link, whose leases are counted, the ended ones apart.
+//! Look-ups allocate nothing. It knows no rule but one, R2's: an address is free when it has no record or one read as
+//! Free.
 //!
 //! A record takes 112 octets; with its binding, its client and the tables about 240.
 

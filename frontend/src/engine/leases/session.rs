@@ -283,8 +283,8 @@ impl Leases {
         }
     }
 
-    /// Whether this frontend answers its clients: all is loaded, it is not drained, its autonomy holds for some pool. Told with each
-    /// heartbeat, at once when it changes: until it is so the partner answers.
+    /// Whether this frontend answers its clients: all is loaded, it is not drained, its autonomy holds for some pool.
+    /// Told with each heartbeat, at once when it changes: until it is so the partner answers.
     fn is_serving(&self, now: LocalTime) -> bool {
         let within = |p: &leasehold_proto::pool::Pool| self.autonomy.deadline(p).is_some_and(|d| now < d);
         let over = self.session.stopping || self.session.is_superseded() || self.session.is_over;
