@@ -41,6 +41,8 @@ pub struct Setup {
     pub valid_secs: u64,
     /// Autonomy of every pool, as the network file says it; `None` is the default.
     pub autonomy: Option<&'static str>,
+    /// Whether clients that accept Reconfigure are given a key for it.
+    pub reconfigure: bool,
     /// Words put before the program of some processes: wrappers that become the program.
     pub wrapped: Vec<(Node, Vec<OsString>)>,
 }
@@ -48,7 +50,7 @@ pub struct Setup {
 impl Default for Setup {
     /// T1 is 20 s and T2 32 s, so that a Renew sent again after some 10 s comes before T2.
     fn default() -> Self {
-        Self { preferred_secs: 40, valid_secs: 120, autonomy: None, wrapped: Vec::new() }
+        Self { preferred_secs: 40, valid_secs: 120, autonomy: None, reconfigure: false, wrapped: Vec::new() }
     }
 }
 

@@ -25,6 +25,8 @@ pub mod kind {
     pub const RELEASE: u8 = 8;
     /// Decline.
     pub const DECLINE: u8 = 9;
+    /// Reconfigure.
+    pub const RECONFIGURE: u8 = 10;
     /// Information-request.
     pub const INFORMATION_REQUEST: u8 = 11;
     /// Relay-forward.
@@ -46,7 +48,12 @@ pub mod option {
     pub(super) const IA_NA: u16 = 3;
     pub(super) const IA_ADDRESS: u16 = 5;
     pub(super) const RELAY_MESSAGE: u16 = 9;
+    /// Authentication.
+    pub const AUTHENTICATION: u16 = 11;
     pub(super) const STATUS_CODE: u16 = 13;
+    pub(super) const RECONFIGURE_MESSAGE: u16 = 19;
+    /// Reconfigure Accept.
+    pub const RECONFIGURE_ACCEPT: u16 = 20;
     /// DNS servers (RFC 3646).
     pub const DNS_SERVERS: u16 = 23;
     pub(super) const IA_PD: u16 = 25;
@@ -67,6 +74,15 @@ pub struct Lease {
     pub valid_secs: u32,
 }
 
+/// An Authentication option of the Reconfiguration Key Authentication Protocol with HMAC-MD5 (RFC 9915 §20.4, §21.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconfigureAuthentication {
+    /// The replay detection value.
+    pub replay: u64,
+    /// Whether it gives a key; else it holds a digest.
+    pub gives_key: bool,
+}
+
 /// A client's or server's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -84,6 +100,10 @@ pub struct Message {
     pub ias: usize,
     /// The leases of all its IAs.
     pub leases: Vec<Lease>,
+    /// What a Reconfigure asks for, one of [`kind`].
+    pub wants: Option<u8>,
+    /// Its Authentication option, if that is of the protocol for Reconfigure.
+    pub authentication: Option<ReconfigureAuthentication>,
     /// The codes of its options.
     pub options: Vec<u16>,
 }
@@ -109,12 +129,16 @@ impl Message {
             status: None,
             ias: 0,
             leases: Vec::new(),
+            wants: None,
+            authentication: None,
             options: Vec::new(),
         };
         for (code, data) in options(body)? {
             message.options.push(code);
             match code {
                 option::STATUS_CODE => message.status = Some(u16::from_be_bytes(*data.first_chunk()?)),
+                option::RECONFIGURE_MESSAGE => message.wants = Some(*data.first()?),
+                option::AUTHENTICATION => message.authentication = authentication(data),
                 option::IA_NA | option::IA_PD => {
                     message.ias += 1;
                     for (code, data) in options(data.get(IA_HEADER_LEN..)?)? {
@@ -141,6 +165,18 @@ fn lease(code: u16, data: &[u8]) -> Option<Lease> {
         }),
         _ => None,
     }
+}
+
+/// Protocol 3, algorithm 1, replay detection method 0, then the value, 1 for a key or 2 for a digest, and 16 octets.
+fn authentication(data: &[u8]) -> Option<ReconfigureAuthentication> {
+    let replay = u64::from_be_bytes(*data.strip_prefix(&[3, 1, 0])?.first_chunk()?);
+    let (kind, value) = data.get(11..)?.split_first()?;
+    let gives_key = match kind {
+        1 => true,
+        2 => false,
+        _ => return None,
+    };
+    (value.len() == 16).then_some(ReconfigureAuthentication { replay, gives_key })
 }
 
 /// The options that fill `bytes`, code and data.
@@ -197,5 +233,28 @@ mod tests {
         let leases: Vec<_> = message.leases.iter().map(|l| (l.prefix.to_string(), l.valid_secs)).collect();
         assert_eq!(leases, [("2001:db8::7/128".to_owned(), 60), ("2001:db8:100::/56".to_owned(), 70)]);
         assert_eq!(Message::read(&bytes[..bytes.len() - 1]), None, "a cut message is none");
+    }
+
+    #[test]
+    fn a_reconfigure_says_what_it_wants_and_its_replay_value() {
+        let authentication =
+            |header: [u8; 3], kind: u8| [&header[..], &7_u64.to_be_bytes(), &[kind], &[0xaa; 16]].concat();
+        let read = |data: &[u8]| {
+            let bytes = [
+                &[kind::RECONFIGURE, 0, 0, 0][..],
+                &option(option::RECONFIGURE_MESSAGE, &[kind::REBIND]),
+                &option(option::AUTHENTICATION, data),
+            ];
+            Message::read(&bytes.concat()).unwrap()
+        };
+        let message = read(&authentication([3, 1, 0], 2));
+        assert_eq!((message.kind, message.wants), (kind::RECONFIGURE, Some(kind::REBIND)));
+        let of = |replay, gives_key| Some(ReconfigureAuthentication { replay, gives_key });
+        assert_eq!(message.authentication, of(7, false));
+        assert_eq!(read(&authentication([3, 1, 0], 1)).authentication, of(7, true));
+        for (header, kind) in [([2, 1, 0], 2), ([3, 2, 0], 2), ([3, 1, 1], 2), ([3, 1, 0], 3)] {
+            assert_eq!(read(&authentication(header, kind)).authentication, None);
+        }
+        assert_eq!(read(&authentication([3, 1, 0], 2)[..27]).authentication, None, "a digest cut short");
     }
 }

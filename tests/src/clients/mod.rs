@@ -2,7 +2,7 @@
 //! one in the middle, judged by what passes on the frontends' link.
 //!
 //! Owns: the reading of that traffic ([`message`], [`sight`]), the cluster with its clients ([`party`]), the cases
-//! ([`lifecycle`], [`returning`], [`decline`], [`information`], [`relayed`]) and the table of them ([`rows`]).
+//! ([`lifecycle`], [`returning`], [`decline`], [`information`], [`reconfigure`], [`relayed`]) and the table of them ([`rows`]).
 //! Refuses to know: how programs are run ([`netns`](crate::netns)), and Leasehold's own codec: what is under test does
 //! not judge itself. Invariants: see [`netns`](crate::netns); every wait is for a condition and bounded.
 
@@ -11,6 +11,7 @@ pub mod information;
 pub mod lifecycle;
 pub mod message;
 pub mod party;
+pub mod reconfigure;
 pub mod relayed;
 pub mod returning;
 pub mod rows;

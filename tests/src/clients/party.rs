@@ -26,7 +26,7 @@ use crate::netns::{
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The frontend that serves: hot standby's primary.
-const SERVING: Side = Side::A;
+pub(super) const SERVING: Side = Side::A;
 
 /// Who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,23 @@ impl<'lab> Party<'lab> {
         }
     }
 
-    /// The same as soon as any client has sent a kind of message, from a moment on.
+    /// The same, and waits until the store has noticed. Says who serves then.
+    ///
+    /// # Errors
+    /// When it is not running, or the store does not notice.
+    pub fn lose_noticed(&mut self) -> Result<Side> {
+        self.lose()?;
+        match self.frontends {
+            Frontends::One => Ok(SERVING),
+            Frontends::Pair => wait_until("the store to notice a frontend's loss", PATIENCE, || {
+                // The store may have no leader for a moment.
+                let Ok(serving) = self.cluster.serving() else { return Ok(None) };
+                Ok((serving != SERVING).then_some(serving))
+            }),
+        }
+    }
+
+    /// In a pair, kills the serving frontend as soon as any client has sent a kind of message, from a moment on.
     ///
     /// # Errors
     /// When none does within `due` and the usual patience.

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::message::{Message, kind};
+use super::message::{Message, kind, option};
 use crate::netns::{Capture, Datagram, Lab, Prefix};
 
 const CLIENT_PORT: u16 = 546;
@@ -51,10 +51,25 @@ pub struct Gain {
     pub levels: usize,
 }
 
+/// A Reconfigure on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    /// When it passed.
+    pub at: Duration,
+    /// Who sent it.
+    pub from: Ipv6Addr,
+    /// What it says.
+    pub message: Message,
+    /// The datagram's octets, with the levels of relays around the message.
+    pub payload: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 struct Record {
     asked: Vec<(Duration, u8, [u8; 3])>,
     answered: Vec<Exchange>,
+    prompts: Vec<Prompt>,
+    accepts_reconfigure: bool,
 }
 
 /// The eyes on the frontends' link.
@@ -96,6 +111,15 @@ impl Sight {
         })
     }
 
+    /// How many transactions of a kind a client has begun, from a moment on; fewer where it uses an id again.
+    #[must_use]
+    pub fn begun(&self, client: Ipv6Addr, asked: u8, since: Duration) -> usize {
+        self.of(client, |record| {
+            let of_kind = record.asked.iter().filter(|(at, kind, _)| *kind == asked && *at >= since);
+            of_kind.map(|(.., id)| *id).collect::<BTreeSet<_>>().len()
+        })
+    }
+
     /// When a client first sent a kind of message, from a moment on.
     #[must_use]
     pub fn first_asked(&self, client: Ipv6Addr, asked: u8, since: Duration) -> Option<Duration> {
@@ -130,6 +154,18 @@ impl Sight {
             }
         });
         gain
+    }
+
+    /// The Reconfigures that were sent to a client, from a moment on, oldest first.
+    #[must_use]
+    pub fn prompts(&self, client: Ipv6Addr, since: Duration) -> Vec<Prompt> {
+        self.of(client, |record| record.prompts.iter().filter(|prompt| prompt.at >= since).cloned().collect())
+    }
+
+    /// Whether a client has ever said that it accepts Reconfigure.
+    #[must_use]
+    pub fn accepts_reconfigure(&self, client: Ipv6Addr) -> bool {
+        self.of(client, |record| record.accepts_reconfigure)
     }
 
     fn of<T: Default>(&self, client: Ipv6Addr, look: impl FnOnce(&Record) -> T) -> T {
@@ -172,9 +208,15 @@ fn see(records: &mut BTreeMap<Ipv6Addr, Record>, datagram: &Datagram<'_>) {
             .map_or(datagram.at, |(at, ..)| *at);
         let (at, from) = (datagram.at, datagram.source.0);
         record.answered.push(Exchange { asked, since, at, from, reply: message });
+    } else if message.kind == kind::RECONFIGURE {
+        let (at, from, payload) = (datagram.at, datagram.source.0, datagram.payload.to_vec());
+        let client = message.peer.unwrap_or(datagram.destination.0);
+        records.entry(client).or_default().prompts.push(Prompt { at, from, message, payload });
     } else if datagram.destination.1 == SERVER_PORT || datagram.source.1 == CLIENT_PORT {
         let client = message.peer.unwrap_or(datagram.source.0);
-        records.entry(client).or_default().asked.push((datagram.at, message.kind, message.transaction));
+        let record = records.entry(client).or_default();
+        record.asked.push((datagram.at, message.kind, message.transaction));
+        record.accepts_reconfigure |= message.options.contains(&option::RECONFIGURE_ACCEPT);
     }
 }
 
@@ -212,5 +254,19 @@ mod tests {
         let record = records.values().next().unwrap();
         let waits: Vec<_> = record.answered.iter().map(|e| (e.asked, (e.at - e.since).as_secs())).collect();
         assert_eq!(waits, [(kind::REQUEST, 1), (kind::RENEW, 11), (kind::RENEW, 1)]);
+    }
+
+    #[test]
+    fn a_reconfigure_is_kept_for_whom_it_is_sent_to() {
+        let (client, server): (Ipv6Addr, Ipv6Addr) = ("fe80::c".parse().unwrap(), "fe80::a".parse().unwrap());
+        let payload = [kind::RECONFIGURE, 0, 0, 0];
+        let (source, destination) = ((server, SERVER_PORT), (client, CLIENT_PORT));
+        let mut records = BTreeMap::new();
+        see(&mut records, &Datagram { at: Duration::from_secs(3), source, destination, payload: &payload });
+        let record = &records[&client];
+        assert!(record.asked.is_empty() && records.len() == 1, "it is no message of anybody's client");
+        let prompts: Vec<_> =
+            record.prompts.iter().map(|p| (p.at.as_secs(), p.from, &p.payload[..])).collect();
+        assert_eq!(prompts, [(3, server, &payload[..])]);
     }
 }

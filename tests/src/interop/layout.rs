@@ -16,19 +16,11 @@ use crate::netns::{Lab, Node, Side};
 pub(super) const SIDES: [Side; 2] = [Side::A, Side::B];
 pub(super) const STORES: std::ops::RangeInclusive<u8> = 1..=3;
 
-/// The frontends' own link and the one behind the relay, addresses and prefixes on each, `fe-a` before `fe-b`.
+/// What is said once, addresses and prefixes on each link, `fe-a` before `fe-b`.
 const NETWORK: &str = r#"
 [options]
 dns_servers = ["2001:db8::53"]
 domain_search = ["example.org", "example.net"]
-
-[[link]]
-name = "lan"
-prefixes = ["2001:db8:1::/64"]
-
-[[link]]
-name = "far"
-prefixes = ["2001:db8:2::/64"]
 
 [[relationship]]
 name = "pair"
@@ -37,6 +29,9 @@ secondary = "fe-b"
 pools = ["lan-addresses", "far-addresses", "lan-prefixes", "far-prefixes"]
 buckets = "hot-standby"
 "#;
+
+/// The frontends' own link and the one behind the relay: name and prefix.
+const LINKS: [(&str, &str); 2] = [("lan", "2001:db8:1::/64"), ("far", "2001:db8:2::/64")];
 
 /// Each pool: its name, its link, and what it leases, as the network file says it.
 const POOLS: [(&str, &str, &str); 4] = [
@@ -116,8 +111,14 @@ impl<'a> Layout<'a> {
     }
 
     fn network(&self) -> String {
-        let Setup { preferred_secs, valid_secs, autonomy, .. } = self.setup;
+        let Setup { preferred_secs, valid_secs, autonomy, reconfigure, .. } = self.setup;
         let mut network = NETWORK.to_owned();
+        for (name, prefix) in LINKS {
+            let _ = write!(
+                network,
+                "\n[[link]]\nname = \"{name}\"\nprefixes = [\"{prefix}\"]\nreconfigure = {reconfigure}\n"
+            );
+        }
         for (name, link, what) in POOLS {
             let (preferred, valid) = (lifetime(*preferred_secs), lifetime(*valid_secs));
             let lifetimes = format!("preferred_lifetime = \"{preferred}\"\nvalid_lifetime = \"{valid}\"");

@@ -79,6 +79,21 @@ pub enum Ability {
     Decline,
     /// Sends a Release when it is told to end (RFC 9915 §18.2.7).
     Release,
+    /// Accepts Reconfigure, and comes with a Renew where one asks for it (RFC 9915 §18.2.11).
+    Reconfigure,
+    /// Comes with a Rebind or an Information-request where a Reconfigure asks for that.
+    ReconfigureOtherwise,
+    /// Refuses a Reconfigure that it was sent before (RFC 9915 §20.3).
+    RefuseReplay,
+}
+
+/// What a client's own log says of the Reconfigures that it was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// How many it found genuine.
+    pub genuine: usize,
+    /// How many it refused for their digest or replay value.
+    pub refused: usize,
 }
 
 /// A client on `eth0` of its namespace.
@@ -88,6 +103,11 @@ pub trait DhcpClient {
 
     /// Why the program cannot do something, or `None` if it can.
     fn lacks(&self, ability: Ability) -> Option<&'static str>;
+
+    /// What the client says of Reconfigures since it was started; nothing where it takes none.
+    fn verdicts(&self) -> Verdicts {
+        Verdicts::default()
+    }
 
     /// Starts the client without a lease: it solicits. It keeps the DUID that it may have had before.
     ///

@@ -99,6 +99,11 @@ impl<'lab> Daemon<'lab> {
         process.wait_output(text, timeout)
     }
 
+    /// All that the running program has printed; nothing when it does not run.
+    pub(super) fn output(&self) -> String {
+        self.running.as_ref().map(Proc::output).unwrap_or_default()
+    }
+
     /// Kills the program, which must not have ended by itself.
     pub(super) fn crash(&mut self) -> Result<()> {
         self.taken()?.kill()

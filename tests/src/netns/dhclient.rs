@@ -113,8 +113,13 @@ impl DhcpClient for Dhclient<'_> {
         "dhclient -6"
     }
 
-    fn lacks(&self, _: Ability) -> Option<&'static str> {
-        None
+    fn lacks(&self, ability: Ability) -> Option<&'static str> {
+        match ability {
+            Ability::Confirm | Ability::Decline | Ability::Release => None,
+            Ability::Reconfigure | Ability::ReconfigureOtherwise | Ability::RefuseReplay => {
+                Some("version 4.4.3 has no code that takes one")
+            }
+        }
     }
 
     fn start(&mut self) -> Result<()> {

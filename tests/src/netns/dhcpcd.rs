@@ -13,6 +13,9 @@
 //!   SIGTERM removes addresses and sends nothing.
 //! - It leaves duplicate address detection to the kernel, and takes no notice of what that finds (seen with 9.4.1): of a
 //!   duplicate that stays tentative it waits for the end, one that the kernel removed it sets anew when it renews.
+//! - It says Reconfigure Accept only where it is told to ask for that option, and then asks for those options only that it was
+//!   told by their names in DHCPv6. Of a Reconfigure it checks the digest, and that the replay value is not the last one
+//!   (9.4.1 means to refuse all that are not higher, and compares without a sign).
 //! - It delays its first Solicit by up to a second (RFC 9915 §18.2.1, SOL_MAX_DELAY).
 
 use std::ffi::OsString;
@@ -24,7 +27,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
-use super::client::{Ability, Ask, DhcpClient, Message, ScriptedClient};
+use super::client::{Ability, Ask, DhcpClient, Message, ScriptedClient, Verdicts};
 use super::event::{ClientEvent, RECORD, parse_events};
 use super::lab::Lab;
 use super::node::Node;
@@ -36,7 +39,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// No other protocol, nothing outside the lab touched; what is asked for follows.
 const CONFIG: &str = "duid\nipv6only\nnoipv6rs\nnodev\nnohook resolv.conf, hostname, timesyncd\n\
-    option domain_name_servers, domain_search\ninterface eth0\nipv6\n";
+    option dhcp6_name_servers, dhcp6_domain_search, dhcp6_reconfigure_accept\ninterface eth0\nipv6\n";
 
 /// Covers the compiled-in folders and becomes the program; `$1` is the client's folder.
 const LAUNCH: &str = r#"#!/bin/sh
@@ -105,14 +108,36 @@ impl<'lab> Dhcpcd<'lab> {
     }
 }
 
+impl Dhcpcd<'_> {
+    /// All that it has printed since [`DhcpClient::start`].
+    fn output(&self) -> String {
+        self.past_output.clone() + &self.running.as_ref().map(Proc::output).unwrap_or_default()
+    }
+}
+
 impl DhcpClient for Dhcpcd<'_> {
     fn program(&self) -> &'static str {
         "dhcpcd"
     }
 
     fn lacks(&self, ability: Ability) -> Option<&'static str> {
-        let blind = "version 9.4.1 hears the kernel's verdict on a duplicate and does nothing about it";
-        (ability == Ability::Decline).then_some(blind)
+        match ability {
+            Ability::Decline => {
+                Some("version 9.4.1 hears the kernel's verdict on a duplicate and does nothing about it")
+            }
+            Ability::ReconfigureOtherwise => {
+                Some("version 9.4.1 takes none for a Rebind, nor with a lease one for an Information-request")
+            }
+            Ability::Confirm | Ability::Release | Ability::Reconfigure | Ability::RefuseReplay => None,
+        }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        let output = self.output();
+        Verdicts {
+            genuine: output.matches("validated using").count(),
+            refused: output.matches("authentication failed from").count(),
+        }
     }
 
     fn start(&mut self) -> Result<()> {
@@ -175,8 +200,7 @@ impl ScriptedClient for Dhcpcd<'_> {
             Message::Rebind => "casting REBIND6 (",
             Message::Release => "casting RELEASE6 (",
         };
-        let current = self.running.as_ref().map(Proc::output).unwrap_or_default();
-        self.past_output.matches(words).count() + current.matches(words).count()
+        self.output().matches(words).count()
     }
 
     fn events(&self) -> Result<Vec<ClientEvent>> {

@@ -9,15 +9,22 @@
 //!   without end, which stay and stay tentative.
 //! - It dies of a segmentation fault a moment after it has sent a Decline (version 1.0.1).
 //! - SIGTERM makes it release and end after the answer, or without it. Until then it takes a second between two looks.
+//! - Without `auth-protocol` it renews whenever anybody sends a Reconfigure. With it, and without `auth-methods`, it dies of
+//!   a segmentation fault before it sends anything. It prints the digest that it was sent and the one that it expected, and
+//!   passes over a Reconfigure where they differ. Replay values of Reconfigures it does not compare, told to or not.
 //! - It uses one transaction id again and again for different messages.
 
 use anyhow::Result;
 
-use super::client::{Ability, Ask, DhcpClient};
+use super::client::{Ability, Ask, DhcpClient, Verdicts};
 use super::daemon::{COVER, Daemon};
 use super::lab::Lab;
 use super::node::Node;
 use crate::debian;
+
+/// Reconfigure Accept, and the check of keys.
+const RECONFIGURE: &str =
+    "reconfigure-accept 1\nauth-protocol reconfigure-key\nauth-methods digest-hmac-md5\n";
 
 /// A `dibbler-client` in a namespace of the lab.
 #[derive(Debug)]
@@ -39,7 +46,7 @@ impl<'lab> Dibbler<'lab> {
             Ask::Information => "stateless\n",
         };
         let config = format!(
-            "log-level 8\nlog-mode full\nduid-type duid-ll\n\
+            "log-level 8\nlog-mode full\nduid-type duid-ll\n{RECONFIGURE}\
              iface eth0 {{\n{asks}option dns-server\noption domain\n}}\n"
         );
         daemon.write("etc/dibbler/client.conf", &config)?;
@@ -53,8 +60,22 @@ impl DhcpClient for Dibbler<'_> {
         "dibbler-client"
     }
 
-    fn lacks(&self, _: Ability) -> Option<&'static str> {
-        None
+    fn lacks(&self, ability: Ability) -> Option<&'static str> {
+        match ability {
+            Ability::ReconfigureOtherwise => Some("version 1.0.1 sends a Renew, whatever it is asked for"),
+            Ability::RefuseReplay => Some("version 1.0.1 compares no replay values"),
+            Ability::Confirm | Ability::Decline | Ability::Release | Ability::Reconfigure => None,
+        }
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        let output = self.0.output();
+        let digests = |label: &str| -> Vec<String> {
+            output.lines().filter_map(|line| Some(line.split_once(label)?.1.trim().to_owned())).collect()
+        };
+        let (received, proper) = (digests("Auth:received digest:"), digests("Auth:  proper digest:"));
+        let genuine = received.iter().zip(&proper).filter(|(received, proper)| received == proper).count();
+        Verdicts { genuine, refused: received.len().min(proper.len()) - genuine }
     }
 
     fn start(&mut self) -> Result<()> {

@@ -31,7 +31,7 @@ pub mod scenario;
 mod wide;
 
 pub use capture::{Capture, Datagram};
-pub use client::{Ability, Ask, DhcpClient, Message, Outcome, ScriptedClient};
+pub use client::{Ability, Ask, DhcpClient, Message, Outcome, ScriptedClient, Verdicts};
 pub use dhclient::Dhclient;
 pub use dhcpcd::Dhcpcd;
 pub use dibbler::Dibbler;

@@ -9,7 +9,7 @@
 //! - Without `WithoutRA=` it waits for a router's advertisement.
 //! - Its timers for T1 and T2 may be ten seconds late, so that an interval between the two that is shorter makes it send
 //!   no Renew at all.
-//! - As of version 252 it sends neither Release, Decline nor Confirm: at SIGTERM it removes what it has set.
+//! - As of version 252 it sends neither Release, Decline nor Confirm, and knows nothing of Reconfigure: at SIGTERM it removes what it has set.
 
 use std::fs;
 
@@ -23,6 +23,7 @@ use crate::debian;
 
 /// Why it cannot do what it cannot do.
 const LACKS: &str = "version 252 has no code that sends one";
+const LACKS_RECONFIGURE: &str = "version 252 has no code for it";
 
 /// What it finds in `/run` and `/etc`, and a system whose devices nobody but itself names.
 const LAUNCH: &str = r#"mount -t tmpfs lab /run
@@ -71,8 +72,11 @@ impl DhcpClient for Networkd<'_> {
         "systemd-networkd"
     }
 
-    fn lacks(&self, _: Ability) -> Option<&'static str> {
-        Some(LACKS)
+    fn lacks(&self, ability: Ability) -> Option<&'static str> {
+        Some(match ability {
+            Ability::Confirm | Ability::Decline | Ability::Release => LACKS,
+            Ability::Reconfigure | Ability::ReconfigureOtherwise | Ability::RefuseReplay => LACKS_RECONFIGURE,
+        })
     }
 
     fn start(&mut self) -> Result<()> {

@@ -53,6 +53,9 @@ impl DhcpClient for Wide<'_> {
         match ability {
             Ability::Confirm => Some("it keeps no leases on disk and never sends a Confirm"),
             Ability::Decline => Some("it detects no duplicates and never sends a Decline"),
+            Ability::Reconfigure | Ability::ReconfigureOtherwise | Ability::RefuseReplay => {
+                Some("its code calls this not supported yet")
+            }
             Ability::Release => None,
         }
     }

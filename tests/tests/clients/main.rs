@@ -8,6 +8,7 @@
 use leasehold_tests::clients::decline::decline;
 use leasehold_tests::clients::information::information;
 use leasehold_tests::clients::party::{Frontends, Party, Program, hold};
+use leasehold_tests::clients::reconfigure::reconfigure;
 use leasehold_tests::clients::relayed::through_relays;
 use leasehold_tests::clients::{lifecycle, returning};
 use leasehold_tests::interop::{ENDLESS, Setup};
@@ -116,4 +117,22 @@ fn sv_103_sv_152_sv_171_sv_172_every_program_behind_every_relay_at_one_and_two_l
 fn sv_103_sv_152_sv_171_sv_172_every_program_behind_every_relay_through_kill_9() {
     let test = "sv_103_sv_152_sv_171_sv_172_every_program_behind_every_relay_through_kill_9";
     hold(test, Frontends::Pair, setup(), through_relays);
+}
+
+/// No T1 comes within the case, so that every Renew was asked for.
+fn with_reconfigure() -> Setup {
+    Setup { preferred_secs: 3600, valid_secs: 7200, reconfigure: true, ..Setup::default() }
+}
+
+#[test]
+fn sv_401_sv_404_sv_405_sv_406_clients_that_accept_reconfigure_come_when_asked() {
+    let test = "sv_401_sv_404_sv_405_sv_406_clients_that_accept_reconfigure_come_when_asked";
+    hold(test, Frontends::One, with_reconfigure(), reconfigure);
+}
+
+#[test]
+fn sv_401_sv_402_sv_404_sv_405_sv_406_clients_that_accept_reconfigure_come_when_asked_through_kill_9() {
+    let test =
+        "sv_401_sv_402_sv_404_sv_405_sv_406_clients_that_accept_reconfigure_come_when_asked_through_kill_9";
+    hold(test, Frontends::Pair, with_reconfigure(), reconfigure);
 }
