@@ -14,6 +14,7 @@ use leasehold_proto::pool::Pool;
 use leasehold_proto::sabotage::{Mechanism, is_off};
 use leasehold_proto::time::{ClusterTime, LocalTime};
 use leasehold_proto::words::{IaKind, PoolId, Prefix};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A place for a new lease, and what may be promised of it.
@@ -47,13 +48,8 @@ impl Leases {
         let place = self.hinted_place(ask).or_else(|| {
             let length = |id: &PoolId| self.names.pool(*id).map(|pool| pool.geometry.length_bits());
             let is_near = |a: &PoolId, b: &PoolId| !wanted.by_length || length(a) == length(b);
-            wanted.pools.chunk_by(is_near).find_map(|pools| {
-                let place = self.last_place(ask, pools).or_else(|| self.new_place(ask, pools));
-                if place.is_none() {
-                    self.note_missed(ask, pools);
-                }
-                place
-            })
+            let mut groups = wanted.pools.chunk_by(is_near);
+            groups.find_map(|pools| self.last_place(ask, pools).or_else(|| self.new_place(ask, pools)))
         });
         place.ok_or_else(|| self.why_none(ask))
     }
@@ -70,14 +66,6 @@ impl Leases {
         // Only before the deadline is there an MCLT; nothing is acknowledged of what nobody holds.
         let promise = self.bounded(now, pool, ClusterTime::ZERO, wanted.lifetimes)?;
         Some((pool, promise))
-    }
-
-    fn note_missed(&self, ask: Ask<'_>, pools: &[PoolId]) {
-        for (pool, _) in pools.iter().filter_map(|id| self.usable(ask, *id)) {
-            if let Some(ranges) = self.ranges.pool(pool.id) {
-                ranges.demand.missed(ask.now);
-            }
-        }
     }
 
     /// Why there is no place: the store has said that all pools are dry, or there may be one presently.
@@ -114,26 +102,38 @@ impl Leases {
         (is_ours && self.records.is_free(prefix)).then_some(Place { pool: pool.id, prefix, promise })
     }
 
-    /// A place that nobody asked for: what is anybody's first.
+    /// A place that nobody asked for: what is anybody's first. Notes that there is none.
     fn new_place(&self, ask: Ask<'_>, pools: &[PoolId]) -> Option<Place> {
-        let Ask { now, ia, wanted } = ask;
+        let Ask { ia, wanted, .. } = ask;
         let relay = wanted.relay.filter(|_| ia.kind == IaKind::Pd).map(|relay| self.key.relay(relay));
         let aim = Aim { client: self.key.place(ia.duid, ia.kind, ia.iaid), relay };
-        [Tier::Common, Tier::Kept].into_iter().find_map(|tier| {
-            pools.iter().find_map(|id| {
-                let (pool, promise) = self.usable(ask, *id)?;
-                let look = Look {
-                    vacancy: &|prefix| self.records.vacancy(prefix),
-                    is_kept: &|vacancy| self.is_kept_on(now, pool, vacancy),
-                };
-                let ranges = self.ranges.pool(pool.id)?;
-                let prefix = ranges.pick(tier, aim, &look);
-                if prefix.is_none() && (tier == Tier::Kept || ranges.next_due().is_none()) {
-                    ranges.demand.starved();
-                }
-                Some(Place { pool: pool.id, prefix: prefix?, promise })
-            })
-        })
+        let mut tried: SmallVec<[(&Pool, Promise); 8]> = SmallVec::new();
+        for (pool, promise) in pools.iter().filter_map(|id| self.usable(ask, *id)) {
+            if let Some(place) = self.pick(ask.now, Tier::Common, aim, (pool, promise)) {
+                return Some(place);
+            }
+            tried.push((pool, promise));
+        }
+        let kept = tried.iter().find_map(|pool| self.pick(ask.now, Tier::Kept, aim, *pool));
+        if kept.is_none() {
+            for ranges in tried.iter().filter_map(|(pool, _)| self.ranges.pool(pool.id)) {
+                ranges.demand.missed(ask.now);
+            }
+        }
+        kept
+    }
+
+    fn pick(&self, now: LocalTime, tier: Tier, aim: Aim, (pool, promise): (&Pool, Promise)) -> Option<Place> {
+        let look = Look {
+            vacancy: &|prefix| self.records.vacancy(prefix),
+            is_kept: &|vacancy| self.is_kept_on(now, pool, vacancy),
+        };
+        let ranges = self.ranges.pool(pool.id)?;
+        let prefix = ranges.pick(tier, aim, &look);
+        if prefix.is_none() && (tier == Tier::Kept || ranges.next_due().is_none()) {
+            ranges.demand.starved();
+        }
+        Some(Place { pool: pool.id, prefix: prefix?, promise })
     }
 
     /// Whether what is free of a pool is kept for who had it last.
