@@ -89,7 +89,18 @@ pub(super) fn known_leases(leases: &Leases, ia: IaRef<'_>) -> SmallVec<[Known; 4
 
 /// The leases of a binding that its client holds and that are this server's business.
 pub(super) fn held<'k>(cx: &'k Context<'_, '_>, known: &'k [Known]) -> impl Iterator<Item = Prefix> + 'k {
-    known.iter().filter(|k| k.state == LeaseState::Active && cx.is_own_pool(k.pool)).map(|k| k.prefix)
+    known.iter().filter(|k| is_held(cx, k)).map(|k| k.prefix)
+}
+
+/// Whether a lease is its client's to use here: not where its address is wrong for the link by now (SV-311, SV-332).
+fn is_held(cx: &Context<'_, '_>, lease: &Known) -> bool {
+    lease.state == LeaseState::Active && cx.is_own_pool(lease.pool) && !cx.is_off_link(lease.prefix)
+}
+
+/// How many leases of a binding its client holds by our records and cannot use here any more: they give way to others.
+pub(super) fn gone(cx: &Context<'_, '_>, known: &[Known]) -> usize {
+    let is_gone = |lease: &&Known| lease.state == LeaseState::Active && cx.is_off_link(lease.prefix);
+    known.iter().filter(is_gone).count()
 }
 
 /// A lease that was given or extended now.
@@ -143,16 +154,19 @@ pub(super) struct Holdings {
     /// The client asks for a length of which it has nothing: a prefix of exactly that length goes before what it has
     /// (PD-04, RFC 8168 §3.2).
     pub(super) length: Option<u8>,
+    /// So many leases give way to a new one.
+    pub(super) gives_way: usize,
 }
 
 impl Holdings {
     pub(super) fn of(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>) -> Self {
         let known = known_leases(leases, cx.ia_ref(ia));
         let mut holdings = Self::default();
-        for lease in known.iter().filter(|k| k.state == LeaseState::Active && cx.is_own_pool(k.pool)) {
+        for lease in known.iter().filter(|lease| is_held(cx, lease)) {
             let is_kept = leases.offers(lease.pool, lease.prefix);
             if is_kept { &mut holdings.kept } else { &mut holdings.ending }.push(lease.prefix);
         }
+        holdings.gives_way = holdings.ending.len() + gone(cx, &known);
         let mut ended = known.iter().filter(|k| k.state.is_revivable() && cx.pools.contains(k.pool));
         holdings.returning = ended.find(|k| leases.offers(k.pool, k.prefix)).map(|k| k.prefix);
         if ia.kind == IaKind::Pd
@@ -229,7 +243,7 @@ pub(super) fn assign(cx: &Context<'_, '_>, leases: &mut Leases, ia: &Ia<'_>) -> 
     }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
-        let wanted = wishes.wanted(cx, extra.as_ref(), holdings.ending.len());
+        let wanted = wishes.wanted(cx, extra.as_ref(), holdings.gives_way);
         let given = leases.create(cx.now, ia_ref, &wanted);
         let rest_of = |prefix| rest_of(cx, leases, ia_ref, prefix);
         match given {
@@ -271,7 +285,7 @@ pub(super) fn offer(
     }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
-        match offer(&wishes.wanted(cx, extra.as_ref(), holdings.ending.len())) {
+        match offer(&wishes.wanted(cx, extra.as_ref(), holdings.gives_way)) {
             Ok(given) => holdings.replaced(given, ia, &mut answer, rest_of),
             Err(refusal) => holdings.refused(refusal, &mut answer, rest_of),
         }

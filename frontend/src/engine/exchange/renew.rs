@@ -9,7 +9,7 @@
 //! would renumber a site that works (PD-06, RFC 8168 §3.5). Source: RFC 9915 §18.3.4.
 
 use super::context::{Context, all_named, word};
-use super::giving::{Wishes, adopt, extend_held, extended, held, known_leases, leave_alone, refuse};
+use super::giving::{Wishes, adopt, extend_held, extended, gone, held, known_leases, leave_alone, refuse};
 use super::plan::{Fate, IaAnswer, Line, Plan, Status};
 use crate::codec::{Discard, Ia};
 use crate::engine::leases::{IaRef, Known, Leases, NoLease, Owner};
@@ -106,7 +106,7 @@ pub(super) fn extend_ia(
             extend_held(cx, leases, ia_ref, prefix, &mut answer);
         }
         if !answer.has_live() {
-            make_binding(cx, leases, ia, &unclaimed, when_unknown, &mut answer);
+            make_binding(cx, leases, ia, (&known, &unclaimed), when_unknown, &mut answer);
         }
     }
     if let Some(old) = ending(leases, &answer) {
@@ -170,13 +170,22 @@ fn replace(
 
 /// Judges one listed lease.
 fn standing(cx: &Context<'_, '_>, leases: &Leases, ia: &Ia<'_>, known: &[Known], prefix: Prefix) -> Standing {
-    if let Some(record) = known.iter().find(|record| record.prefix == prefix) {
-        return if cx.is_own_pool(record.pool) { Standing::Recorded } else { OTHERS };
+    let record = known.iter().find(|record| record.prefix == prefix);
+    if record.is_some_and(|record| !cx.is_own_pool(record.pool)) {
+        return OTHERS;
+    }
+    // Wherever it is from, the client cannot use it here any more (SV-332). Cut off, the link may have been given another
+    // prefix since.
+    if cx.is_off_link(prefix) && leases.is_connected() {
+        return Standing::NotTheirs;
+    }
+    // What is free again is judged as if it were not on record: of a pool that is configured no more nobody can have
+    // promised it.
+    if record.is_some_and(|record| record.state != LeaseState::Free) {
+        return Standing::Recorded;
     }
     if cx.is_off_link(prefix) {
-        // Cut off, the link may have been given another prefix since.
-        let is_current = leases.is_connected();
-        return if is_current { Standing::NotTheirs } else { Standing::Doubtful(Discard::UnrecordedLease) };
+        return Standing::Doubtful(Discard::UnrecordedLease);
     }
     let Some(pool) = leases.pool_of(prefix) else {
         // Another server's pool, or no pool at all, which nobody can have promised.
@@ -250,6 +259,7 @@ fn extend_recorded(
         // Held, but nothing more may be promised and nothing is left: the client keeps its own timers (SV-333).
         Some(LeaseState::Active) => Standing::Doubtful(Discard::AutonomyEnded),
         Some(LeaseState::Abandoned | LeaseState::Reset) => Standing::NotTheirs,
+        // It was when the message began to be judged; another IA of it may have changed that.
         Some(LeaseState::Free) | None => unrecorded(cx, leases, prefix),
         // The store called its end, but has not freed it: whoever extended it unheard (R5) may be gone.
         Some(LeaseState::Expired) => Standing::Adoptable,
@@ -264,7 +274,7 @@ fn make_binding(
     cx: &Context<'_, '_>,
     leases: &mut Leases,
     ia: &Ia<'_>,
-    unclaimed: &[Prefix],
+    (known, unclaimed): (&[Known], &[Prefix]),
     when_unknown: WhenUnknown,
     answer: &mut IaAnswer,
 ) {
@@ -272,7 +282,7 @@ fn make_binding(
         WhenUnknown::Create => {
             let wishes = Wishes::among(cx, leases, ia, unclaimed);
             let extra = cx.extra();
-            match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), 0)) {
+            match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), gone(cx, known))) {
                 Ok(given) => answer.lines.push(extended(given)),
                 Err(refusal) => refuse(answer, refusal),
             }

@@ -12,6 +12,7 @@ use crate::codec::Discard;
 use crate::engine::leases::{Given, IaRef, Leases, NoLease, Wanted};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// How many neighbours of an address are tried when two IAs of one message are offered the same one.
 const NEIGHBOURS_TRIED: u128 = 8;
@@ -24,8 +25,17 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
         return Ok(plan);
     }
     let mut plan = Plan::advertise();
+    // Offered to IAs of this message, and on no record.
+    let mut new = 0;
     for ia in &cx.message.ias {
-        let answer = offer(cx, leases, ia, |wanted| offer_new(cx, leases, cx.ia_ref(ia), wanted, &plan));
+        let is_new = Cell::new(false);
+        let answer = offer(cx, leases, ia, |wanted| {
+            let wanted = Wanted { besides: new, ..*wanted };
+            let given = offer_new(cx, leases, cx.ia_ref(ia), &wanted, &plan);
+            is_new.set(is_new.get() || given.is_ok());
+            given
+        });
+        new += u32::from(is_new.get());
         plan.ias.push(answer);
     }
     plan.settle()?;

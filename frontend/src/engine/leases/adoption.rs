@@ -6,6 +6,7 @@
 //! Refuses to know messages: whoever waits for an adoption is told by [`News::Adopted`] that it is decided. Nothing is
 //! asked while cut off.
 
+use super::api::Margin;
 use super::{Given, IaRef, Leases, News, Owner};
 use leasehold_proto::lease::{LeaseExtra, LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::lifetimes::LifetimeWish;
@@ -141,7 +142,7 @@ impl Leases {
         if !may_ask || !self.is_autonomous(now, pool.id) {
             return None;
         }
-        if self.has_too_many(ia, extra.as_ref(), 0) {
+        if self.has_too_many(ia, extra.as_ref(), Margin::default()) {
             return None;
         }
         let promise = self.bounded(now, pool, ClusterTime::ZERO, lifetimes)?;

@@ -69,6 +69,24 @@ pub struct Wanted<'a> {
     pub relay: Option<u128>,
     /// So many leases of the client give way to this one, and do not count against bounds (PD-14).
     pub replaces: u32,
+    /// So many more the same message has been offered: they are not on record, and count against bounds (SV-303).
+    pub besides: u32,
+}
+
+/// By how much a new lease is to be judged against bounds otherwise than by what is on record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Margin {
+    /// So many leases give way to it.
+    pub(super) replaces: u32,
+    /// So many more are offered, and not on record.
+    pub(super) besides: u32,
+}
+
+impl Margin {
+    /// What may be on record where so many leases are allowed.
+    pub(super) fn of(self, max: u32) -> u32 {
+        max.saturating_add(self.replaces).saturating_sub(self.besides)
+    }
 }
 
 impl<'a> Wanted<'a> {
@@ -83,6 +101,7 @@ impl<'a> Wanted<'a> {
             extra: None,
             relay: None,
             replaces: 0,
+            besides: 0,
         }
     }
 }

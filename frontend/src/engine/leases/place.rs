@@ -4,6 +4,7 @@
 //! else; where the client asked for a length, each length is gone through to its end before the next (PD-04). Changes
 //! nothing. R1, R2, R4 and R6 are asked here: nothing is found but what this session may create now.
 
+use super::api::Margin;
 use super::owned::{Look, Tier, Vacancy};
 use super::pool_ranges::Aim;
 use super::query::FREE_MAX;
@@ -38,7 +39,8 @@ impl Leases {
         if !wanted.pools.iter().any(|id| self.fitting(ia, *id).is_some()) {
             return Err(NoLease::NoPool);
         }
-        if self.has_too_many(ia, wanted.extra, wanted.replaces) {
+        if self.has_too_many(ia, wanted.extra, Margin { replaces: wanted.replaces, besides: wanted.besides })
+        {
             return Err(NoLease::TooMany);
         }
         if self.session.stopping || self.session.draining || self.session.is_superseded() {
@@ -152,13 +154,17 @@ impl Leases {
         self.ranges.release_kept(now, budget, &|prefix| records.vacancy(prefix));
     }
 
-    /// SEC-02: whether a client, or the port that it sits behind, may have no more leases on a link; `replaces`: so many
-    /// of them give way to the new one.
-    pub(super) fn has_too_many(&self, ia: IaRef<'_>, extra: Option<&Arc<LeaseExtra>>, replaces: u32) -> bool {
+    /// SEC-02: whether a client, or the port that it sits behind, may have no more leases on a link.
+    pub(super) fn has_too_many(
+        &self,
+        ia: IaRef<'_>,
+        extra: Option<&Arc<LeaseExtra>>,
+        margin: Margin,
+    ) -> bool {
         let limits = self.names.limits(ia.link);
         let client = self.records.client_held(ia).unwrap_or_default();
         let relay = extra.and_then(|extra| extra.relay.as_ref());
-        client.reaches(limits.leases_per_client.saturating_add(replaces))
-            || relay.is_some_and(|relay| self.records.ports().is_full(ia.link, &limits, relay, replaces))
+        client.reaches(margin.of(limits.leases_per_client))
+            || relay.is_some_and(|relay| self.records.ports().is_full(ia.link, &limits, relay, margin))
     }
 }

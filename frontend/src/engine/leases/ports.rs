@@ -6,6 +6,7 @@
 //! some link bounds is counted; when that changes, records are counted anew piece by piece, and until all are a count may
 //! be too low. Refuses to know records: it is told of each change. At most one entry for each record and kind.
 
+use super::api::Margin;
 use super::hash::HashKey;
 use super::held::Held;
 use crate::codec::{RelayChain, RelayLevel};
@@ -112,14 +113,13 @@ impl Ports {
     }
 
     /// Whether any port of a client has as many leases as it may; `spare`: so many of them give way to the new one.
-    pub(super) fn is_full(&self, link: LinkId, limits: &Limits, relay: &RelayData, spare: u32) -> bool {
+    pub(super) fn is_full(&self, link: LinkId, limits: &Limits, relay: &RelayData, margin: Margin) -> bool {
         if !self.kinds.any() {
             return false;
         }
         let names = self.names(link, relay);
-        let reaches = |name: Option<u64>, max: u32| {
-            name.is_some_and(|name| self.leases(name).reaches(max.saturating_add(spare)))
-        };
+        let reaches =
+            |name: Option<u64>, max: u32| name.is_some_and(|name| self.leases(name).reaches(margin.of(max)));
         reaches(names.link_layer, limits.leases_per_link_layer)
             || reaches(names.interface_id, limits.leases_per_interface_id)
             || reaches(names.remote_id, limits.leases_per_remote_id)

@@ -19,6 +19,7 @@ mod lifetimes;
 mod links;
 mod look_up;
 mod message;
+mod off_link;
 mod options;
 mod pd;
 mod pd_exclude;

@@ -256,3 +256,22 @@ fn sec_02_declines_are_counted_from_the_records() {
     lab.lease("2001:db8:1::1010", DUID, 1, LeaseState::Reset);
     assert_eq!(decline(&mut lab, 1), (1, 0));
 }
+
+#[test]
+fn sec_02_sv_303_one_message_is_offered_no_more_than_a_request_of_the_same_form_gets() {
+    let mut wire = network();
+    wire.links[0].limits = Some(v1::Limits { leases_per_client: Some(3), ..v1::Limits::default() });
+    let ias = |mut message: Msg| {
+        for iaid in 1..=3 {
+            message = message.na(iaid, &[]).pd(iaid, &[]);
+        }
+        message
+    };
+    let mut lab = Lab::with("fe-a", wire);
+    let offered = lab.send(ias(Msg::solicit())).expect("an Advertise");
+    let given = lab.send(ias(Msg::request())).expect("a Reply");
+    let leases = |answer: &Answered| answer.ias.iter().map(|ia| ia.leases.len()).sum::<usize>();
+    assert_eq!((leases(&offered), leases(&given)), (3, 3));
+    // What it holds by now is no more than that.
+    assert_eq!(leases(&lab.send(ias(Msg::solicit())).expect("an Advertise")), 3);
+}
