@@ -23,8 +23,9 @@ const MESSAGES: [ReconfigureMessage; 3] =
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     by_replay: BTreeMap<u64, Arc<ReconfigureOrder>>,
-    /// Clients that the last order must reach.
+    /// Clients that the last order must reach, and the number of the order before it.
     expected: BTreeSet<usize>,
+    before_last: u64,
 }
 
 impl Orders {
@@ -87,6 +88,7 @@ impl World {
     pub(super) fn last_order(&mut self) {
         // Not for a Renew: whoever renews by himself at this moment is not asked.
         let message = MESSAGES[self.rng_services.random_range(1..MESSAGES.len())];
+        self.orders.before_last = self.orders.last().map_or(0, |order| order.number);
         self.orders.expected = (0..self.clients.len()).filter(|c| self.is_askable(*c)).collect();
         note!(self, "the last order: clients {:?} are asked for {message:?}", self.orders.expected);
         self.ask(Command::Reconfigure { whom: ReconfigureWhom::Everyone, message });
@@ -137,9 +139,14 @@ impl World {
         self.orders.by_replay.insert(order.replay, Arc::clone(order));
     }
 
-    /// Whom the last order did not reach; nothing when the run has none.
+    /// Whom the last order did not reach.
     pub(super) fn unreached(&self) -> Option<String> {
-        let last = self.orders.last()?;
+        if self.orders.expected.is_empty() {
+            return None;
+        }
+        let Some(last) = self.orders.last().filter(|last| last.number > self.orders.before_last) else {
+            return Some("the last order to ask clients is not in the log".to_owned());
+        };
         let missed = |c: &&usize| !self.clients[**c].keys.have_reached(last.number);
         let missed: Vec<&usize> = self.orders.expected.iter().filter(missed).collect();
         (!missed.is_empty()).then(|| format!("clients {missed:?} were not asked by order {}", last.number))

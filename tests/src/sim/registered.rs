@@ -6,7 +6,8 @@
 //! said, and where that is not sure (an address whose registration it was told to end, which it need not have told the
 //! store yet) nothing is judged. A registration is no promise: who registers last has it.
 
-use super::clock::secs;
+use super::client::Client;
+use super::clock::{Nanos, secs};
 use super::odd::{Oddity, UNDER_WAY_MAX};
 use super::plan::Flavour;
 use super::world::World;
@@ -70,12 +71,10 @@ impl World {
     /// An Addr-reg-reply as a frontend computed it.
     pub(super) fn judge_registered(&mut self, slot: usize, message: &ServerMessage<'_>) {
         let data = message.options.first(opt::IA_ADDR).unwrap_or_default();
-        let (Some((address, rest)), Some(valid)) = (data.split_first_chunk::<16>(), data.last_chunk::<4>())
-        else {
+        let (Some(address), Some(valid)) = (data.first_chunk::<16>(), data.last_chunk::<4>()) else {
             self.fail(format!("SV-381: frontend {slot} answers a registration of nothing"));
             return;
         };
-        debug_assert_eq!(rest.len(), 8, "clients here put no options into it");
         let address = u128::from_be_bytes(*address);
         let registered = &mut self.fronts[slot].registered;
         if *valid == [0; 4] {
@@ -109,8 +108,8 @@ impl World {
             return None;
         }
         // What a client was told before, it may claim for as long as it believes in it.
-        let believes = |c: &super::client::Client| c.duid == duid && c.plan.oddity != Oddity::None;
-        let is_over = |until: u64| until + UNDER_WAY_MAX + secs(5) < self.now;
+        let believes = |c: &Client| c.duid == duid && c.plan.oddity != Oddity::None;
+        let is_over = |until: Nanos| until + UNDER_WAY_MAX + secs(5) < self.now;
         let is_new = match self.told.get(&(prefix, duid.to_vec(), iaid)) {
             None => true,
             Some(told) => is_over(told.until) && !self.clients.iter().any(believes),
