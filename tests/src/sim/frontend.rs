@@ -90,6 +90,8 @@ pub(super) struct Front {
     pub(super) claims: Claims,
     /// Orders to ask clients that it has read of.
     pub(super) orders_read: u64,
+    /// The same when its round began.
+    pub(super) orders_read_before: u64,
     /// Addresses that it knows to be registered.
     pub(super) registered: Registered,
     /// Where it runs: its slot's lock can be held by one process at a time.
@@ -133,6 +135,7 @@ impl Front {
             session: Epoch::NONE,
             claims: Claims::default(),
             orders_read: 0,
+            orders_read_before: 0,
             registered: Registered::default(),
             host: HostProof {
                 boot_id: [1; 16],
@@ -201,6 +204,7 @@ impl World {
         front.relays.clear();
         front.health_at = LocalTime::ZERO;
         front.orders_read = 0;
+        front.orders_read_before = 0;
         front.registered = Registered::default();
         self.forget_all_claims(slot);
         note!(self, "frontend {slot} starts");
@@ -332,7 +336,9 @@ impl World {
 
     fn front_round(&mut self, slot: usize) {
         let now = self.fronts[slot].clock.local(self.now);
-        self.fronts[slot].registered.begin_round();
+        let front = &mut self.fronts[slot];
+        front.registered.begin_round();
+        front.orders_read_before = front.orders_read;
         self.report_health(slot, now);
         self.fronts[slot].engine.batch_begin(now);
         for _ in 0..ROUND_MAX {

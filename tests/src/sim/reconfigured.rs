@@ -8,17 +8,21 @@
 //! answered late; then the client passes it over.
 
 use super::client::Doing;
+use super::plan::Flavour;
 use super::rkap::{Asking, Octets, key_in};
 use super::world::{World, note};
 use leasehold_frontend::codec::reply::{ServerMessage, ServerMessageKind};
 use leasehold_frontend::codec::wire::{msg, opt};
 use leasehold_proto::reconfigure::{ReconfigureWhom, replay_of_key};
 use leasehold_proto::session::{FromStore, StoreEvent};
+use leasehold_proto::time::ClusterTime;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How far a frontend's clock may be ahead of the store's for orders to reach everybody (docs/decisions/0017).
 const AHEAD_MAX: Duration = Duration::from_secs(35 * 60);
+/// How far behind it may be: paused for a moment that it did not notice, or since it computed a Reply.
+const BEHIND_MAX: Duration = Duration::from_secs(60);
 /// The incarnation of a cluster that is founded once.
 const INCARNATION: u16 = 1;
 
@@ -121,13 +125,12 @@ impl World {
             ));
             return;
         }
-        let orders_read = self.fronts[slot].orders_read;
-        let utmost = replay_of_key(INCARNATION, orders_read, self.store.reference.time() + AHEAD_MAX);
-        if replay > utmost {
+        let Some(orders_read) = self.orders_read_for(slot, replay) else {
             self.fail(format!(
-                "SV-405: frontend {slot} gives {replay}, above what orders can pass: {utmost}"
+                "SV-405: frontend {slot} gives {replay}, which does not fit the orders it has read"
             ));
-        }
+            return;
+        };
         let known = self.given_keys.0.entry((server.to_vec(), client.to_vec()));
         let given = known.or_insert_with(|| Given { key, by_replay: BTreeMap::new() });
         given.by_replay.insert(replay, orders_read);
@@ -136,6 +139,21 @@ impl World {
                 "SV-402: frontend {slot} gives {client:?} another key than it was given before"
             ));
         }
+    }
+
+    /// How many orders a frontend had read when it computed a Reply with this value: all that it had read before this
+    /// round, or some of those since. A Reply that waited for its commit was computed before that.
+    fn orders_read_for(&self, slot: usize, replay: u64) -> Option<u64> {
+        let front = &self.fronts[slot];
+        let held = self.plan.flavour == Flavour::CommitWait;
+        let since = if held { 0 } else { front.orders_read_before };
+        let now = self.store.reference.time();
+        let behind = ClusterTime::ZERO + now.saturating_since(ClusterTime::ZERO + BEHIND_MAX);
+        let fits = |read: &u64| {
+            let value = |at| replay_of_key(INCARNATION, *read, at);
+            (value(behind)..=value(now + AHEAD_MAX)).contains(&replay)
+        };
+        (since..=front.orders_read).find(fits)
     }
 
     /// A Reconfigure as a frontend computed it.

@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Between two things that a client does.
-const PERIOD: Range<Nanos> = secs(5)..secs(60);
+const PERIOD: Range<Nanos> = secs(10)..secs(120);
 /// Until it sends again.
 const AGAIN: Range<Nanos> = ms(900)..ms(2000);
 /// Transmissions of one message. Source: RFC 9686 §4.6.3, scaled.
