@@ -3,10 +3,12 @@
 //!
 //! `LEASEHOLD_SIM_SEED=n` runs one seed and prints its trace if it fails; `LEASEHOLD_SIM_SEEDS=n` runs so many.
 
-use leasehold_tests::sim::{Flavour, Plan, Sabotage, run, run_all};
+use leasehold_tests::sim::{Counts, Flavour, Plan, Sabotage, run, run_all};
 
 /// Seeds run when nothing else is asked for: about a minute on two idle cores.
 const SEEDS: u64 = 420;
+/// Of so many seeds together each part of what they are to show must have happened.
+const SEEDS_SHOW_ALL: u64 = 100;
 /// Seeds among which a sabotage must be found.
 const SABOTAGE_SEEDS: u64 = 40;
 
@@ -28,6 +30,33 @@ fn no_address_has_two_owners_whatever_breaks() {
     if let Some(failure) = failures.first() {
         panic!("{failure}");
     }
+    if count >= SEEDS_SHOW_ALL {
+        what_links_offer_was_used(&total.counts);
+    }
+}
+
+/// SV-381 and SV-401 to SV-407 were put to the test at all.
+fn what_links_offer_was_used(counts: &Counts) {
+    let figures = [
+        ("registrations made", counts.registrations_made),
+        ("registrations refreshed", counts.registrations_refreshed),
+        ("registrations ended", counts.registrations_ended),
+        ("registrations taken over", counts.registrations_taken_over),
+        ("registrations refused by the store", counts.registrations_refused),
+        (
+            "registrations of leased addresses",
+            counts.discards.get("registration_leased").copied().unwrap_or(0),
+        ),
+        ("orders", counts.reconfigure_orders),
+        ("Reconfigures sent", counts.reconfigures_sent),
+        ("Reconfigures verified", counts.reconfigures_verified),
+        ("Reconfigures repeated", counts.reconfigures_repeated),
+        ("Reconfigures answered", counts.reconfigures_answered),
+        ("Information-requests asked for", counts.informed_when_asked),
+        ("keys taken", counts.keys_taken),
+    ];
+    let missing: Vec<&str> = figures.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect();
+    assert!(missing.is_empty(), "nothing was seen of: {missing:?}");
 }
 
 #[test]
@@ -41,8 +70,8 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn without_faults_nobody_loses_a_lease() {
     for (seed, flavour) in (100..).zip(Flavour::ALL) {
-        let report =
-            run(&Plan::of(seed, flavour, Sabotage::None).without_faults()).unwrap_or_else(|f| panic!("{f}"));
+        let report = run(&Plan::of(seed, flavour, Sabotage::None).with_services().without_faults())
+            .unwrap_or_else(|f| panic!("{f}"));
         let enough = if flavour == Flavour::Single { 20 } else { 100 };
         assert!(report.counts.renewals > enough, "{flavour:?}: {report}");
         assert_eq!(report.counts.lost_by_silence, 0, "{flavour:?}");

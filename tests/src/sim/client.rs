@@ -9,6 +9,7 @@
 use super::clock::{DriftClock, Nanos};
 use super::odd::Oddity;
 use super::oracle::Holder;
+use super::reconfigured::Keys;
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::wire::msg;
 use leasehold_proto::time::LocalTime;
@@ -29,6 +30,13 @@ pub(super) enum Attachment {
     Relayed(u8),
 }
 
+impl Attachment {
+    /// The link on which it is.
+    pub(super) fn link(self) -> &'static str {
+        if self == Self::Direct { "direct" } else { "relayed" }
+    }
+}
+
 /// What a client is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClientPlan {
@@ -44,6 +52,10 @@ pub(super) struct ClientPlan {
     pub(super) restless: u32,
     /// How it misbehaves.
     pub(super) oddity: Oddity,
+    /// Whether it accepts Reconfigure.
+    pub(super) accepts_reconfigure: bool,
+    /// Whether it makes addresses of its own and registers them.
+    pub(super) registers: bool,
 }
 
 /// One IA.
@@ -66,6 +78,7 @@ pub(super) enum Doing {
     Renewing,
     Rebinding,
     Confirming,
+    Informing,
     Releasing,
     Declining,
 }
@@ -123,6 +136,9 @@ pub(super) struct Client {
     pub(super) remembered: Vec<Association>,
     /// When a Reply was taken last.
     pub(super) told_at: LocalTime,
+    pub(super) keys: Keys,
+    /// The message that it was asked for by Reconfigure, until it is answered.
+    pub(super) asked_for: Option<u8>,
     turn: u64,
 }
 
@@ -153,6 +169,8 @@ impl Client {
             declined: BTreeSet::new(),
             remembered: Vec::new(),
             told_at: LocalTime::ZERO,
+            keys: Keys::default(),
+            asked_for: None,
             turn: 0,
         }
     }
@@ -189,7 +207,7 @@ impl Client {
             Doing::Away(until) => until,
             Doing::Bound => self.t1.min(self.t2).min(expiry),
             Doing::Renewing => sends.min(self.t2).min(expiry),
-            Doing::Rebinding | Doing::Confirming => sends.min(expiry),
+            Doing::Rebinding | Doing::Confirming | Doing::Informing => sends.min(expiry),
             Doing::Soliciting | Doing::Requesting | Doing::Releasing | Doing::Declining => sends,
         }
     }
@@ -250,7 +268,7 @@ impl World {
         match client.doing {
             Doing::Away(until) if until <= now => self.client_comes(number, now),
             Doing::Away(_) => {}
-            Doing::Bound | Doing::Renewing | Doing::Rebinding | Doing::Confirming
+            Doing::Bound | Doing::Renewing | Doing::Rebinding | Doing::Confirming | Doing::Informing
                 if client.holds_nothing() =>
             {
                 self.client_solicits(number, now);
@@ -314,6 +332,7 @@ impl World {
                 note!(self, "client {number} reboots");
                 let client = &mut self.clients[number];
                 client.associations.iter_mut().for_each(|a| a.leases.clear());
+                client.keys.forget();
                 client.exchange = None;
                 client.doing = Doing::Away(now + away);
             }
@@ -332,7 +351,8 @@ impl World {
         let xid: [u8; 3] = self.rng.random();
         let (first, _, _) = retransmission(message);
         let client = &mut self.clients[number];
-        let with_server = !matches!(message, msg::SOLICIT | msg::REBIND | msg::CONFIRM);
+        let with_server =
+            !matches!(message, msg::SOLICIT | msg::REBIND | msg::CONFIRM | msg::INFORMATION_REQUEST);
         let (doing, ias) = match message {
             msg::SOLICIT => (Doing::Soliciting, client.wished()),
             msg::REQUEST => (Doing::Requesting, client.wished()),
@@ -342,6 +362,7 @@ impl World {
                 Doing::Confirming,
                 client.used().into_iter().filter(|i| i.0 == IaKind::Na && !i.2.is_empty()).collect(),
             ),
+            msg::INFORMATION_REQUEST => (Doing::Informing, Vec::new()),
             msg::RELEASE => {
                 (Doing::Releasing, client.used().into_iter().filter(|i| !i.2.is_empty()).collect())
             }
@@ -414,8 +435,8 @@ impl World {
 
     fn client_gives_up(&mut self, number: usize, now: LocalTime) {
         match self.clients[number].doing {
-            // Nobody says that the link is another: the leases stand (RFC 9915 §18.2.3).
-            Doing::Confirming => {
+            // Nobody says that the link is another, or anything else: the leases stand (RFC 9915 §18.2.3).
+            Doing::Confirming | Doing::Informing => {
                 let client = &mut self.clients[number];
                 client.exchange = None;
                 client.doing = Doing::Bound;

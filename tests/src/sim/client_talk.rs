@@ -67,7 +67,7 @@ impl World {
             Attachment::Direct => self.send_to_frontends(message, address, true),
             Attachment::Relayed(levels) => {
                 let levels = usize::from(levels.clamp(1, 2));
-                let forward = relayed(number, levels, &message).expect("the message is far below the limit");
+                let forward = relayed(address, levels, &message).expect("the message is far below the limit");
                 self.send_to_frontends(forward, RELAYS[levels - 1], false);
             }
         }
@@ -93,6 +93,10 @@ impl World {
             if exchange.message == msg::SOLICIT && client.plan.rapid_commit {
                 w.option(opt::RAPID_COMMIT, &[])?;
             }
+            let may_accept = !matches!(exchange.message, msg::CONFIRM | msg::RELEASE | msg::DECLINE);
+            if client.plan.accepts_reconfigure && may_accept {
+                w.option(opt::RECONF_ACCEPT, &[])?;
+            }
             for (kind, iaid, prefixes) in &exchange.ias {
                 w.begin_ia(wire_kind(*kind), *iaid, Timers::default())?;
                 for prefix in prefixes {
@@ -111,6 +115,11 @@ impl World {
 
     /// An answer reaches a client.
     pub(super) fn client_hears(&mut self, number: usize, slot: usize, bytes: &[u8]) {
+        match bytes.first() {
+            Some(&msg::RECONFIGURE) => return self.client_is_asked(number, bytes),
+            Some(&msg::ADDR_REG_REPLY) => return self.client_is_registered(number, slot, bytes),
+            _ => {}
+        }
         let message = match ServerMessage::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -138,7 +147,18 @@ impl World {
             | (_, ServerMessageKind::Advertise | ServerMessageKind::AddrRegReply) => return,
             (Doing::Releasing | Doing::Declining, _) => self.client_finishes(number, now),
             (Doing::Confirming, _) => self.client_is_confirmed(number, now, &message),
-            (_, ServerMessageKind::Reply) => self.client_is_told(number, slot, now, &message),
+            (_, ServerMessageKind::Reply) => {
+                let message_type = exchange.message;
+                if !self.client_takes_key(number, &message) {
+                    return;
+                }
+                self.note_came(number, message_type);
+                if self.clients[number].doing == Doing::Informing {
+                    self.client_is_informed(number);
+                } else {
+                    self.client_is_told(number, slot, now, &message);
+                }
+            }
         }
         self.client_plan_wake(number);
     }
@@ -171,6 +191,13 @@ impl World {
         client.exchange = None;
         client.doing = Doing::Bound;
         client.t1 = client.t1.max(now + Duration::from_secs(1));
+    }
+
+    /// A Reply to an Information-request: its leases are as they were.
+    fn client_is_informed(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        client.exchange = None;
+        client.doing = Doing::Bound;
     }
 
     /// A Reply to Request, Renew, Rebind, or to a Solicit with Rapid Commit.
@@ -319,14 +346,10 @@ impl World {
     }
 }
 
-fn relayed(client: usize, levels: usize, message: &[u8]) -> Result<Vec<u8>, EncodeError> {
+fn relayed(client: Ipv6Addr, levels: usize, message: &[u8]) -> Result<Vec<u8>, EncodeError> {
     let interface_id = [RawOption { code: opt::INTERFACE_ID, data: b"port-7" }];
     let inner = ForwardLevel {
-        header: RelayHeader {
-            hop_count: 0,
-            link_address: RELAY_LINK_ADDRESS,
-            peer_address: client_address(client),
-        },
+        header: RelayHeader { hop_count: 0, link_address: RELAY_LINK_ADDRESS, peer_address: client },
         options: &interface_id,
     };
     let outer = ForwardLevel {
@@ -350,6 +373,7 @@ fn name(message: u8) -> &'static str {
         msg::CONFIRM => "Confirm",
         msg::RELEASE => "Release",
         msg::DECLINE => "Decline",
+        msg::INFORMATION_REQUEST => "Information-request",
         _ => "something",
     }
 }

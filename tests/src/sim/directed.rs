@@ -243,6 +243,8 @@ impl Plan {
             rapid_commit: false,
             restless: 0,
             oddity: Oddity::None,
+            accepts_reconfigure: false,
+            registers: false,
         };
         plan.clients = (0..stage.clients).map(|_| client.clone()).collect();
         let network = &mut plan.network;

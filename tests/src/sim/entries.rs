@@ -65,7 +65,7 @@ impl World {
     }
 
     /// Counts what an entry did, and tells the operators of theirs.
-    pub(super) fn judge_entry(&mut self, batch: &CommandBatch, applied: &Applied) {
+    pub(super) fn judge_entry(&mut self, batch: &CommandBatch, applied: &Applied, index: LogIndex) {
         for (command, outcome) in batch.commands.iter().zip(&applied.outcomes) {
             if let Outcome::SessionOpened(epoch) = outcome {
                 self.counts.sessions += 1;
@@ -77,12 +77,20 @@ impl World {
                 self.counts.proofs += proven.count() as u64;
             }
             self.operated(command, outcome);
+            self.note_order(outcome);
             if let Command::Session(session) = command {
                 session.updates.iter().for_each(|u| self.note_acknowledged(u));
             }
         }
         for event in &applied.events {
             match &event.event {
+                StoreEvent::Registration(word) => {
+                    self.note_registration(word);
+                    self.judge_meeting(word.address, index);
+                }
+                StoreEvent::Lease(lease) if lease.state == LeaseState::Active => {
+                    self.judge_meeting(lease.prefix.bits(), index);
+                }
                 StoreEvent::Lease(lease) if lease.state != LeaseState::Active => {
                     note!(self, "  {} is {}", lease.prefix, lease.state.name());
                     let freed = lease.state == LeaseState::Free && self.healed_at.is_none();
@@ -96,6 +104,7 @@ impl World {
                     self.counts.handoffs += u64::from(other);
                 }
                 StoreEvent::GiveBack { .. } => self.counts.ranges_asked_back += 1,
+                StoreEvent::Reconfigure(order) => self.judge_order(order),
                 _ => {}
             }
         }

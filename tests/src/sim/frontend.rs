@@ -9,6 +9,7 @@ use super::claims::Claims;
 use super::clock::{DriftClock, Nanos, ms, secs};
 use super::faults::{Fault, Path};
 use super::network::{DIRECT, Datagram, LINK_INTERFACE, RELAY_INTERFACE, RELAYED};
+use super::registered::Registered;
 use super::world::{Event, World, note};
 use leasehold_frontend::codec::Discard;
 use leasehold_frontend::codec::wire::SERVER_PORT;
@@ -87,6 +88,12 @@ pub(super) struct Front {
     /// The session that it was welcomed to last.
     pub(super) session: Epoch,
     pub(super) claims: Claims,
+    /// Orders to ask clients that it has read of.
+    pub(super) orders_read: u64,
+    /// The same when its round began.
+    pub(super) orders_read_before: u64,
+    /// Addresses that it knows to be registered.
+    pub(super) registered: Registered,
     /// Where it runs: its slot's lock can be held by one process at a time.
     host: HostProof,
     /// When each relay was heard last.
@@ -127,6 +134,9 @@ impl Front {
             behind: Duration::ZERO,
             session: Epoch::NONE,
             claims: Claims::default(),
+            orders_read: 0,
+            orders_read_before: 0,
+            registered: Registered::default(),
             host: HostProof {
                 boot_id: [1; 16],
                 lock_id: [u8::try_from(slot).expect("a run has a handful of frontends"); 16],
@@ -193,6 +203,9 @@ impl World {
         front.batches.clear();
         front.relays.clear();
         front.health_at = LocalTime::ZERO;
+        front.orders_read = 0;
+        front.orders_read_before = 0;
+        front.registered = Registered::default();
         self.forget_all_claims(slot);
         note!(self, "frontend {slot} starts");
         self.dial_later(slot);
@@ -323,6 +336,9 @@ impl World {
 
     fn front_round(&mut self, slot: usize) {
         let now = self.fronts[slot].clock.local(self.now);
+        let front = &mut self.fronts[slot];
+        front.registered.begin_round();
+        front.orders_read_before = front.orders_read;
         self.report_health(slot, now);
         self.fronts[slot].engine.batch_begin(now);
         for _ in 0..ROUND_MAX {
@@ -422,6 +438,8 @@ impl World {
             front.network_before = before;
         }
         self.note_claims(slot, &message);
+        self.note_orders_read(slot, &message);
+        self.note_registered(slot, &message);
         let front = &mut self.fronts[slot];
         let news: Vec<News> = front.engine.news().to_vec();
         for item in news {

@@ -59,6 +59,8 @@ impl World {
             self.fail_as(Kind::Stability, words);
         }
         wrong.extend(self.unrecorded_holdings());
+        wrong.extend(self.unreached());
+        wrong.extend(self.unregistered());
         if !wrong.is_empty() {
             self.fail(format!("after all faults ended: {}", wrong.join("; ")));
         }
@@ -115,6 +117,8 @@ impl World {
         self.counts.reactivated = counters.reactivated;
         self.counts.ranges_reopened = counters.reopened;
         self.counts.adopted = counters.adopted;
+        self.counts.registrations = counters.registrations;
+        self.counts.registrations_refused = counters.registrations_refused;
         self.count_conflicts();
         for (reason, count) in &counters.refused {
             *self.counts.refused.entry(format!("{reason:?}")).or_default() += count;

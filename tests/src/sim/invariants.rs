@@ -34,17 +34,26 @@ fn payload_of(bytes: &[u8]) -> Option<&[u8]> {
 /// the frontend that said so.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Told {
-    until: Nanos,
+    pub(super) until: Nanos,
     cluster_until: ClusterTime,
 }
 
 impl World {
     /// A Reply as a frontend computed it: every lease is of a configured pool (PD-11, SV-321) and within R3's bound.
     pub(super) fn judge_reply(&mut self, slot: usize, bytes: &[u8]) {
-        let Some(message) = payload_of(bytes).and_then(|p| ServerMessage::decode(p).ok()) else {
+        let payload = payload_of(bytes);
+        if let Some(asking) = payload.filter(|p| p.first() == Some(&msg::RECONFIGURE)) {
+            self.judge_asking(slot, asking);
+            return;
+        }
+        let Some(message) = payload.and_then(|p| ServerMessage::decode(p).ok()) else {
             self.fail(format!("what frontend {slot} sends cannot be read"));
             return;
         };
+        self.judge_key(slot, &message);
+        if message.kind == ServerMessageKind::AddrRegReply {
+            self.judge_registered(slot, &message);
+        }
         if message.kind != ServerMessageKind::Reply {
             return;
         }
@@ -54,6 +63,7 @@ impl World {
             for lease in ia.leases().filter(|l| l.valid_secs > 0) {
                 let kind = if ia.kind == WireKind::Na { IaKind::Na } else { IaKind::Pd };
                 let Ok(prefix) = Prefix::new(lease.bits, u32::from(lease.len_bits)) else { continue };
+                wrong = wrong.or_else(|| self.judge_given(slot, &duid, ia.iaid, prefix));
                 wrong =
                     wrong.or_else(|| self.judge_lease(slot, &duid, kind, ia.iaid, prefix, lease.valid_secs));
             }

@@ -26,10 +26,16 @@ mod networks;
 mod odd;
 mod operator;
 mod oracle;
+mod orders;
 mod plan;
+mod reconfigured;
+mod registered;
+mod registering;
 mod report;
+mod rkap;
 mod sabotaged;
 mod scripted;
+mod services;
 mod store;
 mod world;
 

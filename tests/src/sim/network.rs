@@ -95,23 +95,33 @@ impl World {
             self.counts.datagrams_lost += 1;
             return;
         }
-        let (client, payload) = if relayed {
+        let (clients, payload) = if relayed {
             let Ok(reply) = unwrap_relay_reply(bytes) else {
                 self.fail("a frontend sent a Relay-reply that cannot be read".to_owned());
                 return;
             };
             let innermost = reply.levels.last().expect("a Relay-reply has at least one level");
-            (client_at(innermost.header.peer_address), reply.payload)
+            (self.clients_at(innermost.header.peer_address), reply.payload)
         } else {
-            (client_at(to.address), bytes)
+            (self.clients_at(to.address), bytes)
         };
-        let Some(client) = client.filter(|c| *c < self.clients.len()) else {
+        if clients.is_empty() {
             self.fail(format!("frontend {slot} sent a reply to {}, where no client is", to.address));
             return;
-        };
+        }
         let payload: Arc<[u8]> = payload.into();
         for delay in self.fates() {
-            self.after(delay, Event::ToClient { client, slot, bytes: Arc::clone(&payload) });
+            for client in clients.iter().copied() {
+                self.after(delay, Event::ToClient { client, slot, bytes: Arc::clone(&payload) });
+            }
+        }
+    }
+
+    /// Who hears what is sent to an address: one client by its own, and all that have made up the same.
+    fn clients_at(&self, address: Ipv6Addr) -> Vec<usize> {
+        match client_at(address) {
+            Some(client) => Some(client).into_iter().filter(|c| *c < self.clients.len()).collect(),
+            None => self.own.users(address.to_bits()),
         }
     }
 

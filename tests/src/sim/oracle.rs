@@ -135,6 +135,12 @@ impl Oracle {
         self.disowned.push((until, holder, speaks));
     }
 
+    /// Who holds an address now, and by whose promise.
+    pub(super) fn holder_of(&self, now: Nanos, prefix: Prefix) -> Option<(usize, Promiser)> {
+        let holding = self.holdings.iter().find(|h| h.prefix == prefix && h.until > now)?;
+        Some((holding.holder.client, holding.by))
+    }
+
     /// Which process promised an IA a lease that it holds now.
     pub(super) fn promiser(&self, now: Nanos, holder: Holder, prefix: Prefix) -> Option<Promiser> {
         let held = |h: &&Holding| h.holder == holder && h.prefix == prefix && h.until > now;

@@ -8,6 +8,7 @@ use super::faults::Fault;
 use super::networks::{Spans, draw_network, frontends};
 use super::odd::Oddity;
 use super::sabotaged::Sabotage;
+use super::services::Services;
 use leasehold_frontend::engine::Limits;
 use leasehold_proto::sabotage::Mechanism;
 use leasehold_proto::v1;
@@ -122,6 +123,7 @@ pub struct Plan {
     /// Whether frontends show where they run (R6).
     pub(super) host_proofs: bool,
     pub(super) clients: Vec<ClientPlan>,
+    pub(super) services: Services,
     pub(super) rho_ppm: u32,
     /// How long things break.
     pub(super) faults_for: Nanos,
@@ -156,7 +158,7 @@ impl Plan {
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let at = usize::try_from(seed % Flavour::ALL.len() as u64).expect("a remainder of a small number");
-        Self::of(seed, Flavour::ALL[at], Sabotage::None)
+        Self::of(seed, Flavour::ALL[at], Sabotage::None).with_services()
     }
 
     /// The run of a seed with a network of one kind, and perhaps sabotaged.
@@ -186,6 +188,7 @@ impl Plan {
             load_piece_len: [1, 5, 50][rng.random_range(0..3)],
             host_proofs: rng.random_bool(0.5),
             clients,
+            services: Services::default(),
             rho_ppm: 1000,
             faults_for: if crowded {
                 secs(rng.random_range(300..600))
@@ -286,5 +289,7 @@ fn draw_client(rng: &mut SmallRng, flavour: Flavour) -> ClientPlan {
             _ => rng.random_range(0..25),
         },
         oddity: Oddity::None,
+        accepts_reconfigure: false,
+        registers: false,
     }
 }

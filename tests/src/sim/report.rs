@@ -161,6 +161,44 @@ counts! {
     replicas_compared,
     /// Times that a node was rebuilt from its disk.
     rebuilt_from_disk,
+    /// Orders to ask clients by Reconfigure.
+    reconfigure_orders,
+    /// Of them refused: their link or pool was gone.
+    reconfigure_orders_refused,
+    /// Reconfigures sent, each sending counted.
+    reconfigures_sent,
+    /// Of them verified by their clients, and acted upon.
+    reconfigures_verified,
+    /// Clients that came with the message asked for, and were answered.
+    reconfigures_answered,
+    /// Of them those with an Information-request.
+    informed_when_asked,
+    /// Reconfigures that a client had heard before, or that an older order overtook.
+    reconfigures_repeated,
+    /// Reconfigures to clients that were away or in the middle of something.
+    reconfigures_at_a_bad_moment,
+    /// Reconfigures to clients that lost the Reply with their key, or forgot it.
+    reconfigures_without_key,
+    /// Reconfigure keys that clients took.
+    keys_taken,
+    /// Replies with keys that clients passed over: the clock of who gave the key before was ahead.
+    keys_passed_over,
+    /// The same: who gave the key had not read of an order that the client had heard of.
+    keys_before_an_order,
+    /// Registrations made, extended or ended in the store.
+    registrations,
+    /// Registrations that the store refused.
+    registrations_refused,
+    /// Registrations that were answered: of an address that the client had not registered.
+    registrations_made,
+    /// Of one that it had.
+    registrations_refreshed,
+    /// Of one that it gave up.
+    registrations_ended,
+    /// Registrations that were sent as often as may be and not answered.
+    registrations_unanswered,
+    /// Addresses that one client registered while another had.
+    registrations_taken_over,
 }
 
 /// A run that held.

@@ -13,13 +13,17 @@ use super::invariants::Told;
 use super::network::{Datagram, Weather};
 use super::operator::Operators;
 use super::oracle::Oracle;
+use super::orders::Orders;
 use super::plan::{Plan, Step};
+use super::reconfigured::GivenKeys;
+use super::registering::OwnAddresses;
 use super::report::{Counts, Failure, Kind, Report};
 use super::sabotaged::Sabotage;
+use super::services::services_rng;
 use super::store::Store;
 use leasehold_proto::session::SessionBatch;
 use leasehold_proto::time::ClusterTime;
-use leasehold_proto::words::{Epoch, FrontendId, Prefix, RangeId, UpdateSeq};
+use leasehold_proto::words::{Duid, Epoch, FrontendId, Prefix, RangeId, UpdateSeq};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Reverse;
@@ -77,6 +81,12 @@ pub(super) enum Event {
     ReleaseAgain { client: usize, bytes: Arc<[u8]> },
     /// A client does what is due.
     ClientWake { client: usize, turn: u64 },
+    /// A client does something about addresses of its own.
+    OwnWake { client: usize },
+    /// An operator has clients asked by Reconfigure.
+    Order,
+    /// The same for the last time, when everything has settled.
+    LastOrder,
     /// Something breaks.
     Break(Fault),
     /// It is mended.
@@ -120,6 +130,8 @@ impl Ord for Scheduled {
 pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) rng: SmallRng,
+    /// What clients and operators decide about Reconfigure and registrations.
+    pub(super) rng_services: SmallRng,
     pub(super) now: Nanos,
     queue: BinaryHeap<Reverse<Scheduled>>,
     sequence: u64,
@@ -131,6 +143,11 @@ pub(super) struct World {
     pub(super) connections: Connections,
     pub(super) oracle: Oracle,
     pub(super) operator: Operators,
+    pub(super) orders: Orders,
+    pub(super) given_keys: GivenKeys,
+    pub(super) own: OwnAddresses,
+    /// Whose registration each address is, by the log, for counting.
+    pub(super) registrants: BTreeMap<u128, Duid>,
     pub(super) weather: Weather,
     /// Which client held a lease last, for counting.
     pub(super) held_before: BTreeMap<Prefix, usize>,
@@ -189,6 +206,7 @@ impl World {
         }
         Self {
             rng,
+            rng_services: services_rng(plan.seed),
             now: 0,
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -200,6 +218,10 @@ impl World {
             connections: Connections::default(),
             oracle: Oracle::default(),
             operator: Operators::new(&plan),
+            orders: Orders::default(),
+            given_keys: GivenKeys::default(),
+            own: OwnAddresses::default(),
+            registrants: BTreeMap::new(),
             weather: Weather::FAIR,
             held_before: BTreeMap::new(),
             last_owners: BTreeMap::new(),
@@ -262,6 +284,8 @@ impl World {
             self.after(delay, Event::ClientWake { client, turn: 0 });
         }
         self.schedule_faults();
+        self.schedule_orders();
+        self.schedule_registering();
         for (at, step) in self.plan.script.clone() {
             self.at(at, Event::Script(step));
         }
@@ -294,6 +318,9 @@ impl World {
             Event::FrontExit { slot, life } => self.front_exit(slot, life),
             Event::ToClient { client, slot, bytes } => self.client_hears(client, slot, &bytes),
             Event::ClientWake { client, turn } => self.client_wake(client, turn),
+            Event::OwnWake { client } => self.own_wake(client),
+            Event::Order => self.order(),
+            Event::LastOrder => self.last_order(),
             Event::Break(fault) => self.break_it(fault),
             Event::Mend(fault) => self.mend(fault),
             Event::Heal => self.heal(),

@@ -414,7 +414,8 @@ impl Leases {
         let mut old = std::mem::replace(&mut self.records, records);
         // Registrations are no session's.
         self.records.registered = std::mem::take(&mut old.registered);
-        for update in self.session.in_flight.0.iter().flat_map(|f| &f.batch.registrations) {
+        // The last first: of what was told of one address it is what stands.
+        for update in self.session.in_flight.0.iter().rev().flat_map(|f| f.batch.registrations.iter().rev()) {
             self.records.registered.tell_again(update);
         }
         if old.len() > 0 {

@@ -82,7 +82,7 @@ impl World {
             self.fail("cluster time went back".to_owned());
         }
         self.judge_outside(&outside, index);
-        self.judge_entry(&batch, &applied);
+        self.judge_entry(&batch, &applied, index);
         if index.0.is_multiple_of(CHECK_EVERY) {
             self.check_reference();
         }

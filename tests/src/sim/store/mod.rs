@@ -119,7 +119,7 @@ pub(super) fn node_of(name: &str) -> Option<usize> {
 impl World {
     /// Founds the cluster and applies the configuration: the first entry.
     pub(super) fn found_store(&mut self) {
-        let commands = vec![
+        let mut commands = vec![
             Command::Found(Found {
                 cluster: "sim".to_owned(),
                 incarnation: 1,
@@ -128,6 +128,10 @@ impl World {
             }),
             Command::ApplyNetwork { expected_version: 0, network: Box::new(self.plan.network.clone()) },
         ];
+        // Before a link needs it, as the service does.
+        if let Some(secret) = self.plan.secret() {
+            commands.insert(1, Command::KeepSecret(secret));
+        }
         let payload = CommandBatch::new(ClusterTime::ZERO, commands).encode().into();
         self.append_committed(payload, None);
         self.request_election(ms(10));

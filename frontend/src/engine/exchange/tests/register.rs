@@ -69,6 +69,24 @@ fn word(lab: &mut Lab, address: &str, secs: u64) {
     })));
 }
 
+/// Another session is welcomed, and knows nothing of what the one before told.
+fn another_session(lab: &mut Lab) {
+    lab.engine.disconnected(lab.now);
+    lab.engine.connected(lab.now);
+    lab.drain();
+    lab.apply(FromStore::Welcome(Welcome {
+        epoch: Epoch(EPOCH + 1),
+        index: LogIndex(lab.index),
+        resumed: false,
+        applied_sequence: UpdateSeq(0),
+        network: Some(checked(registering())),
+        supersedes: Epoch::NONE,
+        draining: false,
+        reconfigure_secret: None,
+        reconfigure_orders: 0,
+    }));
+}
+
 /// Which address a client gets that asks for one by name.
 fn given(lab: &mut Lab, hint: &str) -> leasehold_proto::words::Prefix {
     lab.send(Msg::solicit().na(1, &[hint])).expect("an Advertise").na().one()
@@ -266,21 +284,8 @@ fn sv_381_what_was_on_its_way_when_a_session_ended_is_told_by_the_next_one() {
     word(&mut lab, POOLED, 60);
     lab.drain();
     lab.to_store.clear();
-    // The answer to the batch never comes: another session is welcomed.
-    lab.engine.disconnected(lab.now);
-    lab.engine.connected(lab.now);
-    lab.drain();
-    lab.apply(FromStore::Welcome(Welcome {
-        epoch: Epoch(EPOCH + 1),
-        index: LogIndex(lab.index),
-        resumed: false,
-        applied_sequence: UpdateSeq(0),
-        network: Some(checked(registering())),
-        supersedes: Epoch::NONE,
-        draining: false,
-        reconfigure_secret: None,
-        reconfigure_orders: 0,
-    }));
+    // The answer to the batch never comes.
+    another_session(&mut lab);
     let told: Vec<_> = updates(&mut lab).into_iter().map(|update| update.address).collect();
     assert_eq!(told, [ip(OWN).to_bits()], "the other one is the store's word, not to be told");
     lab.load_done();
@@ -292,6 +297,23 @@ fn sv_381_what_was_on_its_way_when_a_session_ended_is_told_by_the_next_one() {
         fresh: true,
     }));
     assert_eq!(given(&mut lab, POOLED), prefix(POOLED), "the load did not name it");
+}
+
+#[test]
+fn sv_381_of_several_things_on_their_way_about_an_address_the_last_is_told_again() {
+    let mut lab = Lab::with("fe-a", registering());
+    let xids = [(60, [1, 1, 1]), (0, [1, 1, 2]), (90, [1, 1, 3]), (0, [1, 1, 4])];
+    for (valid, xid) in xids {
+        send(&mut lab, OWN, inform(OWN, valid).xid(xid)).expect("an Addr-reg-reply");
+        // A batch of its own, which is not answered.
+        lab.drain();
+    }
+    let sent = lab.to_store.iter().filter(|m| matches!(m, ToStore::Batch(b) if !b.registrations.is_empty()));
+    assert_eq!(sent.count(), 4, "each was on its way");
+    lab.to_store.clear();
+    another_session(&mut lab);
+    let told: Vec<_> = updates(&mut lab).into_iter().map(|update| update.valid_until).collect();
+    assert_eq!(told, [ClusterTime::ZERO], "the client has ended it");
 }
 
 #[test]
