@@ -19,7 +19,8 @@ use super::{
 };
 use crate::codec::wire::msg;
 use crate::codec::{
-    ClientMessage, Decoded, Discard, MessageKind, RelayChain, Writer, decode, validate, validate_sender,
+    ClientMessage, Decoded, Discard, MessageKind, RelayChain, TemporaryIa, Writer, decode, validate,
+    validate_sender,
 };
 use crate::engine::counters::Counters;
 use crate::engine::leases::Leases;
@@ -48,6 +49,15 @@ pub(super) enum Occasion<'t> {
     LookedUp,
     /// What the store was asked to adopt is decided, or it does not say: it is ours, and nothing more is asked.
     Adopted,
+}
+
+/// A message that is to be answered, whichever relationship does.
+#[derive(Clone, Copy)]
+struct Asked<'a, 'm> {
+    sender: Sender<'a, 'm>,
+    classes: &'a Classes,
+    temporary: &'a [TemporaryIa<'m>],
+    occasion: Occasion<'a>,
 }
 
 /// What became of a message that was not discarded.
@@ -328,31 +338,48 @@ impl<S: ReplySink> Desk<'_, S> {
         true
     }
 
-    /// Plans and writes the answer. A Reply that has to wait for the commit is held.
-    fn answer(
+    /// What the other relationships of this frontend on the link would give, when the one that the client is spread to
+    /// has nothing for it: whoever is in several stands for all of them. The first that has something; silence while one
+    /// may have something presently.
+    fn ask_others<'a, 'm>(
         &mut self,
-        place: Place<'_>,
-        sender: Sender<'_, '_>,
-        classes: &Classes,
-        cause: Option<Cause>,
-        occasion: Occasion<'_>,
-    ) -> Result<Handled, Discard> {
-        let Sender { message, relay, packet } = sender;
-        let adoptions = if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE };
-        let temporary = legacy::temporary_ias(place.topology.network(), message)?;
-        let cx = Context {
+        place: Place<'a>,
+        asked: Asked<'a, 'm>,
+    ) -> Result<Option<(Plan, Context<'a, 'm>)>, Discard> {
+        let mut may_have_presently = false;
+        for server in server::others(place.topology, place.link, place.server) {
+            let other = Place { server, ..place };
+            let cx = self.context(other, asked);
+            match plan(&cx, self.leases) {
+                Ok(plan) if !plan.gives_nothing() => {
+                    let name = &other.relationship().name;
+                    self.trace
+                        .note(|| format!("{} has nothing for it, {name} has", place.relationship().name));
+                    traced::server(self.trace, other.relationship());
+                    return Ok(Some((plan, cx)));
+                }
+                outcome => may_have_presently |= outcome == Err(Discard::RangesDry),
+            }
+        }
+        if may_have_presently { Err(Discard::RangesDry) } else { Ok(None) }
+    }
+
+    fn context<'a, 'm>(&self, place: Place<'a>, asked: Asked<'a, 'm>) -> Context<'a, 'm> {
+        let Asked { sender: Sender { message, relay, packet }, classes, temporary, occasion } = asked;
+        let duid = message.client_id.unwrap_or_default();
+        Context {
             now: self.now,
             message,
             relay,
-            temporary: &temporary,
+            temporary,
             topology: place.topology,
             link: place.topology.link(place.link),
             relationship: place.relationship(),
             pools: place.topology.pools(place.link, place.server).open_to(classes),
             lifetimes: lifetimes_of(place.topology.network(), classes),
             sole_server: place.topology.relationships_on(place.link) == 1,
-            duid: message.client_id.unwrap_or_default(),
-            client_hash: self.leases.client_hash(place.link_id(), message.client_id.unwrap_or_default()),
+            duid,
+            client_hash: self.leases.client_hash(place.link_id(), duid),
             source: (packet.source, packet.source_port),
             reconfigure: self.exchange.reconfigures.offer(
                 message,
@@ -363,14 +390,32 @@ impl<S: ReplySink> Desk<'_, S> {
             ),
             extra: OnceCell::new(),
             extra_noted: OnceCell::new(),
-            adoptions_left: Cell::new(adoptions),
+            adoptions_left: Cell::new(if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE }),
             is_kept: occasion != Occasion::Arrived,
-        };
+        }
+    }
+
+    /// Plans and writes the answer. A Reply that has to wait for the commit is held.
+    fn answer(
+        &mut self,
+        place: Place<'_>,
+        sender: Sender<'_, '_>,
+        classes: &Classes,
+        cause: Option<Cause>,
+        occasion: Occasion<'_>,
+    ) -> Result<Handled, Discard> {
+        let Sender { message, relay, packet } = sender;
+        let temporary = legacy::temporary_ias(place.topology.network(), message)?;
+        let asked = Asked { sender, classes, temporary: &temporary, occasion };
+        let cx = self.context(place, asked);
         self.leases.reply_begin();
         let before = traced::before(self.trace, &cx, self.leases);
-        let plan = match plan(&cx, self.leases) {
-            Ok(plan) => plan,
-            Err(Discard::NothingToSay) if legacy::has_temporary_alone(&cx) => Plan::reply(),
+        let (plan, cx) = match plan(&cx, self.leases) {
+            Ok(plan) if message.kind == MessageKind::Solicit && plan.gives_nothing() => {
+                self.ask_others(place, asked)?.unwrap_or((plan, cx))
+            }
+            Ok(plan) => (plan, cx),
+            Err(Discard::NothingToSay) if legacy::has_temporary_alone(&cx) => (Plan::reply(), cx),
             Err(reason) => return Err(reason),
         };
         let options = place.topology.options_for(place.link, classes, cx.duid, || {

@@ -132,6 +132,11 @@ impl Plan {
         Self { message_type: msg::ADVERTISE, ..Self::reply() }
     }
 
+    /// Whether the client has asked for leases and would get none.
+    pub(super) fn gives_nothing(&self) -> bool {
+        !self.ias.is_empty() && !self.ias.iter().any(IaAnswer::has_live)
+    }
+
     /// Judges all IAs together: what cannot be given now is refused if the client gets something else, and the whole
     /// message is left without an answer if it would get nothing but that; IAs left alone are not mentioned.
     ///

@@ -70,6 +70,18 @@ pub(super) fn choose(
     Err(Discard::NotOurs)
 }
 
+/// The other relationships of this frontend on a link, in the order of the spread.
+pub(super) fn others(
+    topology: &Topology,
+    link: LinkAt,
+    server: RelationshipAt,
+) -> impl Iterator<Item = RelationshipAt> {
+    let count = topology.relationships_on(link);
+    let own = (0..count).position(|n| topology.relationship_on(link, n) == Some(server)).unwrap_or(0);
+    let after = (1..count).filter_map(move |turn| topology.relationship_on(link, (own + turn) % count));
+    after.filter(|at| topology.is_mine(*at))
+}
+
 /// The relationship in whose pools the leases of a message lie: nothing if they lie in none; `Some(None)` if only in
 /// those of relationships in which this frontend has no part.
 fn owners_of_leases(topology: &Topology, message: &ClientMessage<'_>) -> Option<Option<RelationshipAt>> {

@@ -98,3 +98,44 @@ fn fo_103_a_frontend_of_both_speaks_for_the_server_that_is_spoken_to() {
     let given = lab.send(request).expect("as r1").na().one();
     assert!(given < super::lab::prefix("2001:db8:1::2000"), "out of r1's pool");
 }
+
+fn numbered_pd(n: u16) -> Msg {
+    let [hi, lo] = n.to_be_bytes();
+    Msg::bare(msg::SOLICIT).client(&[0, 4, 9, 9, hi, lo]).pd(1, &[])
+}
+
+#[test]
+fn sv_305_a_frontend_of_both_gives_what_either_has() {
+    let mut lab = Lab::with("fe-a", shared("fe-a"));
+    lab.grant(PoolId(3), 0);
+    lab.liveness("fe-c", false);
+    for n in 0..40 {
+        // Half of them are spread to r2, which has no prefixes.
+        let answer = lab.send(numbered_pd(n)).expect("an Advertise");
+        assert_eq!(answer.server_id.as_deref(), Some(SERVER_DUID));
+        answer.pd().one();
+    }
+    // One that is of r1 alone answers for r1 alone, and says so.
+    let mut lab = Lab::with("fe-c", shared("fe-d"));
+    lab.liveness("fe-d", false);
+    let refused = (0..40).filter_map(|n| lab.send(numbered_pd(n))).inspect(|answer| {
+        assert_eq!(answer.pd().status, Some(status::NO_PREFIX_AVAIL));
+    });
+    assert!(refused.count() > 5);
+}
+
+#[test]
+fn sv_305_while_the_other_server_may_have_something_presently_the_client_is_not_refused() {
+    let mut wire = shared("fe-a");
+    wire.pools.retain(|pool| pool.name != "p1");
+    let prefixes = pool("p2", "lan", v1::IaKind::Pd, ("2001:db8:a000::", "2001:db8:a000:ff00::"), 56, 4);
+    wire.pools.push(prefixes);
+    wire.relationships[0].pools.retain(|name| name != "p1");
+    wire.relationships[1].pools.push("p2".into());
+    let mut lab = Lab::with("fe-a", wire);
+    lab.liveness("fe-c", false);
+    for n in 0..40 {
+        assert!(lab.send(numbered_pd(n)).is_none(), "r1 has no prefixes, r2 no range of them yet");
+    }
+    assert_eq!(lab.discarded(Discard::RangesDry), 40);
+}
