@@ -121,9 +121,9 @@ impl Reporter {
         }
         self.dry = dry;
         let autonomous = having(|pool| !pool.autonomy_left.is_zero());
-        for pool in self.autonomous.difference(&autonomous) {
+        for pool in autonomy_ended(&self.autonomous, &autonomous, network) {
             tracing::warn!(
-                pool = name(*pool),
+                pool = name(pool),
                 "autonomy has ended: until the store extends it, nothing is promised from this pool beyond what it has acknowledged"
             );
         }
@@ -140,5 +140,30 @@ impl Reporter {
                 );
             }
         }
+    }
+}
+
+/// Of which pools autonomy has ended. With a pool that was taken out it ends as well, and nobody is to mind.
+fn autonomy_ended(
+    before: &BTreeSet<PoolId>,
+    now: &BTreeSet<PoolId>,
+    network: Option<&Network>,
+) -> Vec<PoolId> {
+    let is_configured = |id: &PoolId| network.is_some_and(|network| network.pool(*id).is_some());
+    before.difference(now).copied().filter(is_configured).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_autonomy_is_told_of_pools_that_are_configured() {
+        let mut network = (*crate::process::tests::store::network()).clone();
+        let pool = network.pools[0].id;
+        let (before, now) = (BTreeSet::from([pool, PoolId(77)]), BTreeSet::new());
+        assert_eq!(autonomy_ended(&before, &now, Some(&network)), [pool]);
+        network.pools.clear();
+        assert_eq!(autonomy_ended(&before, &now, Some(&network)), []);
     }
 }

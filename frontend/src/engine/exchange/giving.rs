@@ -310,6 +310,7 @@ pub(super) fn adopt(cx: &Context<'_, '_>, leases: &mut Leases, ia: IaRef<'_>, ad
 /// Turns "no lease" into what the client is told, or into silence: it may hear that a pool is dry only once the store
 /// has said so, because the partner's ranges may have room.
 pub(super) fn refuse(answer: &mut IaAnswer, refusal: NoLease) {
+    answer.refusal = Some(refusal);
     match refusal {
         NoLease::Dry | NoLease::NoPool | NoLease::TooMany => {
             answer.status = Some(Status::none_available(answer.kind));

@@ -6,6 +6,7 @@
 
 use crate::codec::wire::{msg, status};
 use crate::codec::{Discard, Ia, IaKind, Timers};
+use crate::engine::leases::NoLease;
 use leasehold_proto::lifetimes::t1_t2;
 use leasehold_proto::time::Lifetime;
 use leasehold_proto::words::Prefix;
@@ -64,12 +65,21 @@ pub(super) struct IaAnswer {
     pub(super) lines: SmallVec<[Line; 2]>,
     pub(super) status: Option<Status>,
     pub(super) fate: Fate,
+    /// Why no lease could be given: for people.
+    pub(super) refusal: Option<NoLease>,
 }
 
 impl IaAnswer {
     /// An answer that says nothing yet.
     pub(super) fn to(ia: &Ia<'_>) -> Self {
-        Self { kind: ia.kind, iaid: ia.iaid, lines: SmallVec::new(), status: None, fate: Fate::Told }
+        Self {
+            kind: ia.kind,
+            iaid: ia.iaid,
+            lines: SmallVec::new(),
+            status: None,
+            fate: Fate::Told,
+            refusal: None,
+        }
     }
 
     /// An IA with a status and nothing else (SV-215).
@@ -201,7 +211,7 @@ mod tests {
     }
 
     fn ia(kind: IaKind, lines: &[Line], fate: Fate) -> IaAnswer {
-        IaAnswer { kind, iaid: 1, lines: lines.iter().copied().collect(), status: None, fate }
+        IaAnswer { kind, iaid: 1, lines: lines.iter().copied().collect(), status: None, fate, refusal: None }
     }
 
     fn plan(ias: Vec<IaAnswer>) -> Plan {

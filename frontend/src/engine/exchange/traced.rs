@@ -16,7 +16,7 @@ use crate::codec::reply::{ServerMessage, unwrap_relay_reply};
 use crate::codec::wire::{msg, opt};
 use crate::codec::{IaKind, MessageKind};
 use crate::engine::Packet;
-use crate::engine::leases::{Leases, Owner};
+use crate::engine::leases::{Leases, NoLease, Owner};
 use crate::engine::trace::{ARRIVED, Look, TraceLog};
 use leasehold_proto::lease::LeaseState;
 use leasehold_proto::network::{Link, Network, Relationship};
@@ -48,7 +48,7 @@ pub(super) const fn occasion_word(occasion: &Occasion<'_>) -> &'static str {
     match occasion {
         Occasion::Arrived => ARRIVED,
         Occasion::JudgedAnew(_) => "judged-anew",
-        Occasion::Unhandled(_) => "partner-did-nothing",
+        Occasion::Unhandled(_) => "partner-had-its-time",
         Occasion::LookedUp => "looked-up",
         Occasion::Adopted => "adoption-decided",
     }
@@ -117,6 +117,11 @@ pub(super) fn answer(
     event.answered = plan.ias.iter().map(|ia| ia_told(ia, plan, cx, leases, &before)).collect();
     event.options_left_out = left_out.iter().map(|code| u32::from(*code)).collect();
     event.options_sent = options_of(reply, cx.relay.is_some());
+    for ia in &plan.ias {
+        if let Some(refusal) = ia.refusal {
+            trace.note(|| format!("IAID {}: {}", ia.iaid, why_none(refusal)));
+        }
+    }
     for (prefix, state) in &before.0 {
         let Some((_, now)) = leases.holder_of(*prefix).filter(|(_, now)| now != state) else { continue };
         let rule = match cx.message.kind {
@@ -135,6 +140,17 @@ pub(super) fn answer(
         {
             trace.note(|| format!("R5: {} is of a range of {owner}, and is extended for it", line.prefix));
         }
+    }
+}
+
+const fn why_none(refusal: NoLease) -> &'static str {
+    match refusal {
+        NoLease::Dry => "the store has no range left of the pools that are open to it",
+        NoLease::NoPool => "no pool of this kind is open to it here",
+        NoLease::TooMany => {
+            "SEC-02: it, or who it sits behind, has as many leases as the limits of the link allow"
+        }
+        NoLease::NotNow => "no range here has room now; the store may have more",
     }
 }
 

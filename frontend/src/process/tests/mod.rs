@@ -3,7 +3,7 @@
 mod client;
 mod serving;
 mod starting;
-mod store;
+pub(in crate::process) mod store;
 mod survival;
 
 use std::net::{Ipv6Addr, SocketAddrV6};

@@ -244,7 +244,7 @@ impl Ledger {
 }
 
 /// One link, one pool of 4,096 addresses, one relationship of `fe-a` alone.
-fn network() -> Arc<Network> {
+pub(in crate::process) fn network() -> Arc<Network> {
     let octets = |text: &str| text.parse::<Ipv6Addr>().unwrap().octets().to_vec();
     let mut wire = v1::Network {
         version: 1,

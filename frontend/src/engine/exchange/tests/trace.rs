@@ -278,6 +278,28 @@ fn sv_157_sec_01_the_classes_of_a_client_are_told_and_that_it_sends_too_much() {
 }
 
 #[test]
+fn sv_305_sec_02_why_an_ia_gets_nothing_is_told() {
+    let told = |change: &dyn Fn(&mut v1::Network), message: Msg| {
+        let mut wire = network();
+        change(&mut wire);
+        let mut lab = traced(Lab::with("fe-a", wire), vec![filter(1, duid(DUID))]);
+        lab.send(message).expect("an answer");
+        events(&mut lab).pop().expect("told").notes.join("; ")
+    };
+    let bound = |wire: &mut v1::Network| {
+        wire.links[0].limits = Some(v1::Limits { leases_per_client: Some(1), ..v1::Limits::default() });
+    };
+    let notes = told(&bound, Msg::request().na(1, &[]).na(2, &[]));
+    assert!(notes.contains("IAID 2: SEC-02"), "{notes}");
+    let no_prefixes = |wire: &mut v1::Network| {
+        wire.pools.retain(|pool| pool.name != "p1");
+        wire.relationships[0].pools.retain(|name| name != "p1");
+    };
+    let notes = told(&no_prefixes, Msg::request().na(1, &[]).pd(2, &[]));
+    assert!(notes.contains("IAID 2: no pool of this kind"), "{notes}");
+}
+
+#[test]
 fn sec_07_options_are_told_by_code_alone() {
     let mut wire = network();
     wire.options.as_mut().expect("options").options.push(v1::DhcpOption {
