@@ -408,9 +408,13 @@ impl<S: ReplySink> Desk<'_, S> {
         let temporary = legacy::temporary_ias(place.topology.network(), message)?;
         let asked = Asked { sender, classes, temporary: &temporary, occasion };
         let cx = self.context(place, asked);
+        let records = message.kind == MessageKind::Request || message.rapid_commit;
+        if records && !reply::has_room(&cx, packet.bytes.len(), self.replies.begin()) {
+            return Err(Discard::ReplyTooLong);
+        }
         self.leases.reply_begin();
         let before = traced::before(self.trace, &cx, self.leases);
-        let (plan, cx) = match plan(&cx, self.leases) {
+        let (mut plan, cx) = match plan(&cx, self.leases) {
             Ok(plan) if message.kind == MessageKind::Solicit && plan.gives_nothing() => {
                 self.ask_others(place, asked)?.unwrap_or((plan, cx))
             }
@@ -423,7 +427,8 @@ impl<S: ReplySink> Desk<'_, S> {
             Some(self.leases.pool_of(first.prefix)?.id)
         });
         let out = self.replies.begin();
-        let left_out = reply::write(&plan, &cx, &options, out).map_err(|_| Discard::ReplyTooLong)?;
+        let written = reply::write_what_fits(&mut plan, &cx, &options, out);
+        let left_out = written.map_err(|_| Discard::ReplyTooLong)?;
         self.counters.options_left_out += left_out.len() as u64;
         traced::answer(self.trace, before, &plan, &cx, self.leases, (out, &left_out));
         let to = reply::reply_to(packet, relay);

@@ -147,6 +147,22 @@ impl Plan {
         !self.ias.is_empty() && !self.ias.iter().any(IaAnswer::has_live)
     }
 
+    /// Leaves out half of what is only withdrawn, the last first, and IAs of which nothing is left to say. False when there
+    /// was nothing of that kind.
+    pub(super) fn halve_withdrawn(&mut self) -> bool {
+        let is_withdrawn = |line: &Line| line.valid == Lifetime::ZERO;
+        let withdrawn = self.ias.iter().flat_map(|ia| &ia.lines).filter(|line| is_withdrawn(line)).count();
+        let mut kept = 0;
+        for ia in &mut self.ias {
+            ia.lines.retain(|line| {
+                kept += usize::from(is_withdrawn(line));
+                !is_withdrawn(line) || kept <= withdrawn / 2
+            });
+        }
+        self.ias.retain(|ia| !ia.lines.is_empty() || ia.status.is_some());
+        withdrawn > 0
+    }
+
     /// Judges all IAs together: what cannot be given now is refused if the client gets something else, and the whole
     /// message is left without an answer if it would get nothing but that; IAs left alone are not mentioned.
     ///

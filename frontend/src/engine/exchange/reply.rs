@@ -8,7 +8,7 @@
 use super::context::Context;
 use super::exclude;
 use super::options::{OptionSet, each_chosen};
-use super::plan::{Body, IaAnswer, Plan, Status};
+use super::plan::{Body, IaAnswer, Line, Plan, Status};
 use super::{legacy, register, relay_supplied};
 use crate::codec::wire::{CLIENT_PORT, msg, opt};
 use crate::codec::{
@@ -16,6 +16,7 @@ use crate::codec::{
 };
 use crate::engine::{Packet, ReplyTo};
 use leasehold_proto::time::Lifetime;
+use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 
 /// Octets of the IPv6 and UDP headers.
@@ -33,7 +34,7 @@ pub(super) type LeftOut = SmallVec<[u16; 8]>;
 /// left out because the answer would have become too long (SV-113).
 ///
 /// Errors: it does not fit, even without the options that may be left out.
-pub(super) fn write(
+fn write(
     plan: &Plan,
     cx: &Context<'_, '_>,
     options: &[&OptionSet],
@@ -48,6 +49,45 @@ pub(super) fn write(
         })?,
     }
     writer.finish().map(|_| left_out)
+}
+
+/// Whether an answer with a lease in each IA has room, asked before leases are recorded: one that cannot be sent is not to
+/// leave any (SV-113). `message_len`: octets of the message with its relay levels. Uses `out` to try.
+pub(super) fn has_room(cx: &Context<'_, '_>, message_len: usize, out: &mut Vec<u8>) -> bool {
+    // What is repeated of the message, the server's own identifiers, and at most this for an IA.
+    const OWN_LEN_MAX: usize = 200;
+    const IA_LEN_MAX: usize = 64;
+    if message_len + OWN_LEN_MAX + cx.message.ias.len() * IA_LEN_MAX <= PAYLOAD_LEN_MAX {
+        return true;
+    }
+    let line =
+        Line { prefix: Prefix::address(0), preferred: Lifetime::ZERO, valid: Lifetime::ZERO, extended: true };
+    let with_a_lease = |ia| {
+        let mut answer = IaAnswer::to(ia);
+        answer.lines.push(line);
+        answer
+    };
+    let least = Plan { ias: cx.message.ias.iter().map(with_a_lease).collect(), ..Plan::reply() };
+    write(&least, cx, &[], out).is_ok()
+}
+
+/// As [`write`]; where it does not fit, leases that are only withdrawn are told in part: their client names the others
+/// again.
+///
+/// Errors: it does not fit even without any of them.
+pub(super) fn write_what_fits(
+    plan: &mut Plan,
+    cx: &Context<'_, '_>,
+    options: &[&OptionSet],
+    out: &mut Vec<u8>,
+) -> Result<LeftOut, EncodeError> {
+    loop {
+        let outcome = write(plan, cx, options, out);
+        if outcome.is_ok() || !plan.halve_withdrawn() {
+            return outcome;
+        }
+        out.clear();
+    }
 }
 
 /// Where the answer to a packet goes (SV-102, SV-103).

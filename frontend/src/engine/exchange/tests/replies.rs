@@ -5,6 +5,7 @@ use super::message::DUID;
 use super::{Lab, Msg, relayed};
 use crate::codec::wire::{CLIENT_PORT, opt, status};
 use crate::codec::{Discard, IaKind};
+use leasehold_proto::session::ToStore;
 
 #[test]
 fn sv_102_a_direct_answer_goes_back_to_the_source_on_port_546_by_the_same_interface() {
@@ -88,6 +89,37 @@ fn sv_113_an_answer_that_cannot_fit_is_not_sent() {
     let message = relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &long_id)], Msg::solicit().na(1, &[]));
     assert!(lab.send_relayed(&message).is_none());
     assert_eq!(lab.discarded(Discard::ReplyTooLong), 1);
+}
+
+#[test]
+fn sv_113_a_request_whose_answer_cannot_fit_leaves_no_leases() {
+    let mut lab = Lab::new();
+    lab.commit();
+    let ask = |ias: u32, id_len: usize| {
+        let request = (1..=ias).fold(Msg::request(), |message, iaid| message.na(iaid, &[]));
+        relayed("2001:db8:1::1", &[(opt::INTERFACE_ID, &vec![7; id_len])], request)
+    };
+    assert!(lab.send_relayed(&ask(8, 1200)).is_none());
+    assert_eq!(lab.discarded(Discard::ReplyTooLong), 1);
+    lab.drain();
+    let has_updates =
+        |message: &ToStore| matches!(message, ToStore::Batch(batch) if !batch.updates.is_empty());
+    assert!(!lab.to_store.iter().any(has_updates), "nothing is recorded");
+    assert_eq!(lab.send_relayed(&ask(8, 800)).expect("a Reply").ias.len(), 8);
+    assert_eq!(lab.send_relayed(&ask(3, 1200)).expect("a Reply").ias.len(), 3);
+}
+
+#[test]
+fn sv_113_sv_332_of_more_withdrawn_leases_than_fit_as_many_are_told() {
+    let mut lab = Lab::new();
+    let addresses: Vec<String> = (1..=60).map(|n| format!("2001:db8:77::{n:x}")).collect();
+    let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let reply = lab.send(Msg::renew().na(1, &names)).expect("a Reply");
+    let told = reply.na().leases.iter().filter(|(_, _, valid)| *valid == 0).count();
+    assert!((25..50).contains(&told) && reply.len <= 1500 - 48, "{told} of 60 in {}", reply.len);
+    let ias = (1..=16).fold(Msg::renew(), |message, iaid| message.na(iaid, &names[..2]));
+    let reply = lab.send(ias.xid([4, 4, 4])).expect("a Reply");
+    assert!(reply.ias.iter().all(|ia| !ia.leases.is_empty() || ia.status.is_some()), "no IA stands empty");
 }
 
 #[test]
