@@ -9,7 +9,7 @@ use super::pools::Topology;
 use super::reconfigure::Offer;
 use super::relay_data;
 use crate::codec::{ClientMessage, Ia, IaKind, IaLease, MessageKind, RelayChain, TemporaryIa};
-use crate::engine::leases::{IaRef, Leases};
+use crate::engine::leases::{IaRef, Leases, NoLease};
 use leasehold_proto::lease::LeaseExtra;
 use leasehold_proto::lifetimes::LifetimeWish;
 use leasehold_proto::network::{Link, Relationship};
@@ -51,6 +51,8 @@ pub(super) struct Context<'a, 'm> {
     pub(super) extra_noted: OnceCell<Option<Arc<LeaseExtra>>>,
     /// How many leases of this message the store may still be asked to adopt (R7).
     pub(super) adoptions_left: Cell<u8>,
+    /// Why an IA of this message found nothing, for addresses and for prefixes: others need not look.
+    pub(super) nothing_left: [Cell<Option<NoLease>>; 2],
     /// The message was kept for a while: its client may have done more since.
     pub(super) is_kept: bool,
 }

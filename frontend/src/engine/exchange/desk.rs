@@ -391,6 +391,7 @@ impl<S: ReplySink> Desk<'_, S> {
             extra: OnceCell::new(),
             extra_noted: OnceCell::new(),
             adoptions_left: Cell::new(if occasion == Occasion::Adopted { 0 } else { ADOPTIONS_PER_MESSAGE }),
+            nothing_left: Default::default(),
             is_kept: occasion != Occasion::Arrived,
         }
     }

@@ -141,6 +141,32 @@ pub(super) fn extend_held(
     line.is_some()
 }
 
+/// Among which of the pools that are open to a client a new lease is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All of its kind.
+    AllPools,
+    /// Those of prefixes of one length.
+    OneLength,
+}
+
+/// Looks for a new lease in all pools that are open to a client, once for each kind: where an IA found nothing, another of
+/// the same message finds nothing either, and a link may have hundreds of pools.
+pub(super) fn look_once(
+    cx: &Context<'_, '_>,
+    ia: &Ia<'_>,
+    look: impl FnOnce() -> Result<Given, NoLease>,
+) -> Result<Given, NoLease> {
+    let nothing_left = &cx.nothing_left[usize::from(ia.kind == IaKind::Pd)];
+    if let Some(refusal) = nothing_left.get() {
+        return Err(refusal);
+    }
+    let found = look();
+    // Bounds are judged for each IA anew: one may give way to another.
+    nothing_left.set(found.as_ref().err().copied().filter(|refusal| *refusal != NoLease::TooMany));
+    found
+}
+
 /// What an IA holds, for a client that asks for leases.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
@@ -244,7 +270,7 @@ pub(super) fn assign(cx: &Context<'_, '_>, leases: &mut Leases, ia: &Ia<'_>) -> 
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
         let wanted = wishes.wanted(cx, extra.as_ref(), holdings.gives_way);
-        let given = leases.create(cx.now, ia_ref, &wanted);
+        let given = look_once(cx, ia, || leases.create(cx.now, ia_ref, &wanted));
         let rest_of = |prefix| rest_of(cx, leases, ia_ref, prefix);
         match given {
             Ok(given) => holdings.replaced(given, ia, &mut answer, rest_of),
@@ -259,7 +285,7 @@ pub(super) fn offer(
     cx: &Context<'_, '_>,
     leases: &Leases,
     ia: &Ia<'_>,
-    offer: impl Fn(&Wanted<'_>) -> Result<Given, NoLease>,
+    offer: impl Fn(&Wanted<'_>, Scope) -> Result<Given, NoLease>,
 ) -> IaAnswer {
     let mut answer = IaAnswer::to(ia);
     let ia_ref = cx.ia_ref(ia);
@@ -267,7 +293,7 @@ pub(super) fn offer(
     let extra = cx.extra_if_bounded();
     if let Some(length) = holdings.length {
         let wishes = Wishes::exactly(length, cx, leases, ia);
-        if let Ok(given) = offer(&wishes.wanted(cx, extra.as_ref(), holdings.kept.len())) {
+        if let Ok(given) = offer(&wishes.wanted(cx, extra.as_ref(), holdings.kept.len()), Scope::OneLength) {
             answer.lines.push(extended(given));
             return answer;
         }
@@ -285,7 +311,7 @@ pub(super) fn offer(
     }
     if answer.lines.is_empty() {
         let wishes = Wishes::of(cx, leases, ia);
-        match offer(&wishes.wanted(cx, extra.as_ref(), holdings.gives_way)) {
+        match offer(&wishes.wanted(cx, extra.as_ref(), holdings.gives_way), Scope::AllPools) {
             Ok(given) => holdings.replaced(given, ia, &mut answer, rest_of),
             Err(refusal) => holdings.refused(refusal, &mut answer, rest_of),
         }

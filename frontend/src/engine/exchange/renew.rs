@@ -9,7 +9,9 @@
 //! would renumber a site that works (PD-06, RFC 8168 §3.5). Source: RFC 9915 §18.3.4.
 
 use super::context::{Context, all_named, word};
-use super::giving::{Wishes, adopt, extend_held, extended, gone, held, known_leases, leave_alone, refuse};
+use super::giving::{
+    Wishes, adopt, extend_held, extended, gone, held, known_leases, leave_alone, look_once, refuse,
+};
 use super::plan::{Fate, IaAnswer, Line, Plan, Status};
 use crate::codec::{Discard, Ia};
 use crate::engine::leases::{IaRef, Known, Leases, NoLease, Owner};
@@ -160,7 +162,8 @@ fn replace(
     }
     let wishes = Wishes::instead_of(cx, ia, old);
     let extra = cx.extra();
-    match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), ends)) {
+    let wanted = wishes.wanted(cx, extra.as_ref(), ends);
+    match look_once(cx, ia, || leases.create(cx.now, cx.ia_ref(ia), &wanted)) {
         Ok(given) => answer.lines.push(extended(given)),
         Err(NoLease::NotNow) => answer.fate = Fate::NotNow,
         // The old one serves as long as it lasts.
@@ -282,7 +285,8 @@ fn make_binding(
         WhenUnknown::Create => {
             let wishes = Wishes::among(cx, leases, ia, unclaimed);
             let extra = cx.extra();
-            match leases.create(cx.now, cx.ia_ref(ia), &wishes.wanted(cx, extra.as_ref(), gone(cx, known))) {
+            let wanted = wishes.wanted(cx, extra.as_ref(), gone(cx, known));
+            match look_once(cx, ia, || leases.create(cx.now, cx.ia_ref(ia), &wanted)) {
                 Ok(given) => answer.lines.push(extended(given)),
                 Err(refusal) => refuse(answer, refusal),
             }

@@ -5,11 +5,11 @@
 //! not fit is passed over. Source: RFC 9915 §18.3.1, §18.3.9.
 
 use super::context::Context;
-use super::giving::offer;
+use super::giving::{Scope, look_once, offer};
 use super::plan::Plan;
 use super::request;
-use crate::codec::Discard;
-use crate::engine::leases::{Given, IaRef, Leases, NoLease, Wanted};
+use crate::codec::{Discard, Ia};
+use crate::engine::leases::{Given, Leases, NoLease, Wanted};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -29,9 +29,9 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
     let mut new = 0;
     for ia in &cx.message.ias {
         let is_new = Cell::new(false);
-        let answer = offer(cx, leases, ia, |wanted| {
+        let answer = offer(cx, leases, ia, |wanted, scope| {
             let wanted = Wanted { besides: new, ..*wanted };
-            let given = offer_new(cx, leases, cx.ia_ref(ia), &wanted, &plan);
+            let given = offer_new(cx, leases, ia, (&wanted, scope), &plan);
             is_new.set(is_new.get() || given.is_ok());
             given
         });
@@ -47,13 +47,15 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
 fn offer_new(
     cx: &Context<'_, '_>,
     leases: &Leases,
-    ia: IaRef<'_>,
-    wanted: &Wanted<'_>,
+    asked: &Ia<'_>,
+    (wanted, scope): (&Wanted<'_>, Scope),
     so_far: &Plan,
 ) -> Result<Given, NoLease> {
     let offered: SmallVec<[Prefix; 8]> =
         so_far.ias.iter().flat_map(|ia| &ia.lines).map(|line| line.prefix).collect();
-    let first = leases.offer(cx.now, ia, wanted)?;
+    let ia = cx.ia_ref(asked);
+    let look = || leases.offer(cx.now, ia, wanted);
+    let first = if scope == Scope::AllPools { look_once(cx, asked, look) } else { look() }?;
     if !offered.contains(&first.prefix) {
         return Ok(first);
     }
