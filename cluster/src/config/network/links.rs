@@ -6,7 +6,7 @@ use super::fields::{lifetimes, limits};
 use super::identity::{parse_duid, parse_enterprise};
 use super::place::Places;
 use super::values::{parse_hex_or_text, parse_ipv6, parse_prefix};
-use super::{Form, names};
+use super::{Form, names, refuse_empty};
 use crate::config::document::Table;
 
 impl Form {
@@ -25,6 +25,7 @@ impl Form {
         let mut selectors =
             if by_interface == v1::LinkSelector::default() { Vec::new() } else { vec![by_interface] };
         selectors.extend(table.tables("select").into_iter().filter_map(selector));
+        refuse_empty(&table, "classes");
         let classes = names(&mut table, "classes");
         let options = self.read_options(table.table("options"), &mut places);
         let (limits, lifetimes) = (limits(table.table("limits")), lifetimes(table.table("lifetimes")));

@@ -157,6 +157,7 @@ impl Form {
     /// How messages are taken and answered.
     fn read_server(&mut self, mut table: Table<'_>) {
         self.global.add(&table, &["relays", "relay_supplied", "answer_octets"]);
+        refuse_empty(&table, "relays");
         let relays = table.list("relays", parse_prefix_or_address);
         self.wire.relays = relays.into_iter().map(|relay| relay.value.into()).collect();
         let said = table.has("relay_supplied");
@@ -208,6 +209,13 @@ impl Form {
         };
         let places = places.unwrap_or(&self.global);
         problems.add(places.place(error.field), format!("{}{}", places.path, error.field), &error.message);
+    }
+}
+
+/// A list of who is let in may be left out, but not be empty: that would read as nobody and mean everybody.
+fn refuse_empty(table: &Table<'_>, key: &str) {
+    if table.is_empty_list(key) {
+        table.problem(table.place(key), key, "is empty: leave it out for all");
     }
 }
 

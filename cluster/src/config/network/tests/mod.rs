@@ -1,5 +1,7 @@
 //! The file form, both ways, with every key in it; errors, each with its line; and that every key is explained.
 
+mod rules;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
