@@ -1,6 +1,6 @@
 //! The defaults of the network configuration, one table, a reason each.
 
-use super::check::{Item, NetworkError};
+use super::check::{Item, MCLT_SECS_MAX, NetworkError};
 use crate::pool::Geometry;
 use crate::v1;
 
@@ -135,7 +135,7 @@ fn fill_pool(pool: &mut v1::Pool) {
     if pool.mclt_secs == 0 {
         let plenty = !is_prefix && last_slot(pool).is_some_and(|last| last >= PLENTY_SLOTS - 1);
         pool.mclt_secs = if plenty && pool.valid_lifetime_secs != u32::MAX {
-            pool.valid_lifetime_secs
+            pool.valid_lifetime_secs.min(MCLT_SECS_MAX)
         } else {
             MCLT_SCARCE_SECS
         };

@@ -9,6 +9,7 @@ mod relationships;
 #[cfg(test)]
 mod tests;
 
+pub(super) use pools::MCLT_SECS_MAX;
 pub use pools::stored_pool;
 
 use super::Network;

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The valid lifetime may not be shorter than what a client needs to renew at all.
 const VALID_SECS_MIN: u32 = 4;
 /// The largest MCLT that makes sense: a year. Guards arithmetic and typing errors.
-const MCLT_SECS_MAX: u32 = 366 * 86_400;
+pub(in crate::network) const MCLT_SECS_MAX: u32 = 366 * 86_400;
 
 pub(super) fn check_pools(
     c: &mut Checker,
@@ -173,7 +173,7 @@ fn check_lifetimes(c: &mut Checker, item: Item, p: &v1::Pool) {
         c.fail(item, "valid_lifetime_min", format!("must be at least {VALID_SECS_MIN}s"));
     }
     if p.mclt_secs == 0 || p.mclt_secs > MCLT_SECS_MAX {
-        c.fail(item, "mclt", "must be from 1s to a year");
+        c.fail(item, "mclt", "must be from 1s to 366d");
     }
     if p.autonomy_ms == 0 {
         c.fail(item, "autonomy", "must be above 0: without autonomy nothing could be leased");

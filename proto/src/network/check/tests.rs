@@ -126,6 +126,22 @@ fn a_pool_without_bounds_gives_its_defaults_whatever_a_class_asks_for() {
 }
 
 #[test]
+fn the_default_lead_of_a_large_pool_is_its_valid_lifetime_and_a_year_at_most() {
+    let with = |valid: u32| {
+        pool(|pool| {
+            (pool.first, pool.last) = (octets("2001:db8:1::"), octets("2001:db8:1::ffff:ffff:ffff:ffff"));
+            pool.valid_lifetime_secs = valid;
+        })
+        .map(|pool| pool.mclt)
+    };
+    let year = super::pools::MCLT_SECS_MAX;
+    assert_eq!(with(200_000), Ok(secs(200_000)));
+    assert_eq!(with(year), Ok(secs(year)));
+    assert_eq!(with(400 * 86_400), Ok(secs(year)));
+    assert_eq!(with(u32::MAX), Ok(secs(3600)), "for ever is given once it is acknowledged only (FO-410)");
+}
+
+#[test]
 fn leases_are_given_in_order_from_ranges_with_a_map() {
     let in_order = |range_bits| {
         pool(|pool| {
