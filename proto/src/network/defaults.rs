@@ -3,6 +3,7 @@
 use super::check::{Item, MCLT_SECS_MAX, NetworkError};
 use crate::pool::Geometry;
 use crate::v1;
+use std::collections::BTreeMap;
 
 /// Preferred lifetime: a day. Long enough to keep renewals cheap, short enough to change an option within a day.
 const PREFERRED_SECS: u32 = 86_400;
@@ -41,8 +42,12 @@ pub fn fill_defaults(wire: &mut v1::Network) {
     if wire.relay_supplied.is_empty() {
         wire.relay_supplied = RELAY_SUPPLIED.to_vec();
     }
+    let mut of_links = BTreeMap::new();
+    for link in &wire.links {
+        of_links.entry(link.name.as_str()).or_insert(link.lifetimes);
+    }
     for pool in &mut wire.pools {
-        let link = wire.links.iter().find(|link| link.name == pool.link).and_then(|link| link.lifetimes);
+        let link = of_links.get(pool.link.as_str()).copied().flatten();
         inherit_lifetimes(pool, [link, wire.lifetimes]);
         fill_pool(pool);
     }

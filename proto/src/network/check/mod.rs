@@ -3,6 +3,7 @@
 mod clients;
 mod links;
 mod options;
+mod overlaps;
 mod pools;
 mod relationships;
 
@@ -57,6 +58,8 @@ pub struct NetworkError {
 struct Checker {
     errors: Vec<NetworkError>,
     dictionary: Dictionary,
+    /// The names of all classes.
+    classes: BTreeSet<String>,
 }
 
 impl Checker {
@@ -68,16 +71,17 @@ impl Checker {
 /// The longest configuration, in octets, whatever it leaves to the store written out. Every node keeps it, and every
 /// session begins with it: an eighth of the longest message that frontends take.
 const OCTETS_MAX: usize = 8 << 20;
-/// So many links may be: each is compared with each.
+/// So many links may be: what a relay says may be compared with the selectors of each.
 const LINKS_MAX: usize = 8192;
-/// So many pools may be, shards counted one by one: each is compared with each.
+/// So many pools may be, shards counted one by one: of each, every node and frontend keeps ranges.
 const POOLS_MAX: usize = 32_768;
 
 /// How long an answer may be as an IPv6 packet, options included (SV-113).
 const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
 
 pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
-    let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default() };
+    let names = wire.classes.iter().map(|class| class.name.clone()).collect();
+    let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default(), classes: names };
     check_size(&mut c, wire);
     if !c.errors.is_empty() {
         return Err(c.errors);
@@ -96,7 +100,7 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     let (relationships, owner) = relationships::check_relationships(&mut c, wire);
     let auto = super::auto::check(wire, &mut |error| c.errors.push(error));
     let pools = pools::check_pools(&mut c, wire, &links, &owner);
-    pools::check_overlaps(&mut c, &links, &pools);
+    overlaps::check_overlaps(&mut c, &links, &pools);
     let options = options::options(&mut c, Item::Global, wire.options.as_ref());
     let relays = relays(&mut c, wire);
     let relay_supplied = relay_supplied(&mut c, wire);

@@ -7,7 +7,7 @@ use crate::pool::{Allocator, Pool};
 use crate::time::Lifetime;
 use crate::v1;
 
-fn octets(text: &str) -> Vec<u8> {
+pub(super) fn octets(text: &str) -> Vec<u8> {
     text.parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec()
 }
 
@@ -17,7 +17,7 @@ fn on_link(text: &str) -> v1::Prefix {
 }
 
 /// One link with an address pool and a pool of /56.
-fn wire() -> v1::Network {
+pub(super) fn wire() -> v1::Network {
     let pool = |name: &str, kind: v1::IaKind, first: &str, last: &str, length_bits| v1::Pool {
         name: name.into(),
         link: "lan".into(),
