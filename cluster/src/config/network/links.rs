@@ -12,6 +12,9 @@ use crate::config::document::Table;
 impl Form {
     pub(super) fn read_link(&mut self, mut table: Table<'_>) {
         let mut places = Places::of(&table, &["name", "prefixes", "rapid_commit", "interface_id", "classes"]);
+        // The short form of one `select`.
+        places.set("select", table.place("interface_id"));
+        places.add(&table, &["select"]);
         let name = self.name(&mut table, "name", "name the link");
         let prefixes = table.list("prefixes", parse_prefix);
         let mut flag = |key| table.bool(key).is_some_and(|flag| flag.value);

@@ -185,7 +185,7 @@ impl Form {
         }
         let leaves_shards = self.wire.auto.as_ref().is_some_and(|auto| auto.shards == 0);
         fill_defaults(&mut self.wire);
-        match Network::from_wire(&self.wire) {
+        match Network::accept(&self.wire) {
             Ok(network) => Some((network, leaves_shards)),
             Err(errors) => {
                 for error in errors {

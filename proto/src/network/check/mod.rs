@@ -1,5 +1,6 @@
 //! The rules that a network configuration must keep, each with the item and field that breaks it.
 
+mod acceptance;
 mod clients;
 mod links;
 mod options;
@@ -63,6 +64,11 @@ struct Checker {
 }
 
 impl Checker {
+    fn new(wire: &v1::Network) -> Self {
+        let classes = wire.classes.iter().map(|class| class.name.clone()).collect();
+        Self { errors: Vec::new(), dictionary: Dictionary::default(), classes }
+    }
+
     fn fail(&mut self, item: Item, field: &'static str, message: impl Into<String>) {
         self.errors.push(NetworkError { item, field, message: message.into() });
     }
@@ -80,8 +86,7 @@ const POOLS_MAX: usize = 32_768;
 const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
 
 pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
-    let names = wire.classes.iter().map(|class| class.name.clone()).collect();
-    let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default(), classes: names };
+    let mut c = Checker::new(wire);
     check_size(&mut c, wire);
     if !c.errors.is_empty() {
         return Err(c.errors);
@@ -147,6 +152,20 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
         })
     } else {
         Err(c.errors)
+    }
+}
+
+/// Checks what somebody wants to have in force: what [`check`] finds, and what is let pass only where it was before.
+pub(super) fn check_new(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
+    let mut c = Checker::new(wire);
+    check_size(&mut c, wire);
+    if !c.errors.is_empty() {
+        return Err(c.errors);
+    }
+    acceptance::check(&mut c, wire);
+    match check(wire) {
+        Ok(network) if c.errors.is_empty() => Ok(network),
+        checked => Err(c.errors.into_iter().chain(checked.err().unwrap_or_default()).collect()),
     }
 }
 

@@ -55,6 +55,16 @@ fn checked(change: impl FnOnce(&mut v1::Network)) -> Result<Network, Vec<(Item, 
     Network::from_wire(&wire).map_err(|errors| errors.iter().map(|e| (e.item, e.field)).collect())
 }
 
+/// The errors of what somebody wants to have in force; what is in force passes all the same.
+fn refused_when_new(change: impl FnOnce(&mut v1::Network)) -> Vec<(Item, &'static str)> {
+    let mut wire = wire();
+    change(&mut wire);
+    fill_defaults(&mut wire);
+    assert_eq!(Network::from_wire(&wire).map(|_| ()), Ok(()), "what is in force stays");
+    let errors = Network::accept(&wire).err().unwrap_or_default();
+    errors.iter().map(|e| (e.item, e.field)).collect()
+}
+
 fn pool(change: impl FnOnce(&mut v1::Pool)) -> Result<Pool, Vec<(Item, &'static str)>> {
     checked(|wire| change(&mut wire.pools[0])).map(|network| network.pools[0].clone())
 }
@@ -283,4 +293,31 @@ fn sv_157_a_class_tests_for_values_that_a_client_or_relay_can_send() {
         assert!(!with(field, most + 1) || most == 65_000, "{field:?}");
         assert!(!with(field, 65_536), "{field:?}");
     }
+}
+
+#[test]
+fn sv_153_no_two_links_have_the_same_selector_in_what_is_newly_written() {
+    let selector = |interface_id: &[u8], relay_id: &[u8]| v1::LinkSelector {
+        interface_id: interface_id.to_vec(),
+        relay_id: relay_id.to_vec(),
+        ..v1::LinkSelector::default()
+    };
+    let with = |first: Vec<v1::LinkSelector>, second: Vec<v1::LinkSelector>| {
+        refused_when_new(|wire| {
+            wire.links[0].selectors = first;
+            wire.links.push(v1::Link { name: "b".into(), selectors: second, ..v1::Link::default() });
+        })
+    };
+    let (one, other, both) = (selector(b"a", b""), selector(b"", b"aaa"), selector(b"a", b"aaa"));
+    assert_eq!(with(vec![one.clone()], vec![one.clone()]), [(Item::Link(1), "select")]);
+    assert_eq!(
+        with(vec![one.clone(), other.clone()], vec![both.clone(), other.clone()]),
+        [(Item::Link(1), "select")]
+    );
+    assert_eq!(with(vec![one.clone(), one.clone()], vec![other.clone()]), [], "twice on one link");
+    assert_eq!(
+        with(vec![both], vec![one, other]),
+        [],
+        "the first that fits is chosen, the others still can be"
+    );
 }
