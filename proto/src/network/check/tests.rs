@@ -321,3 +321,36 @@ fn sv_153_no_two_links_have_the_same_selector_in_what_is_newly_written() {
         "the first that fits is chosen, the others still can be"
     );
 }
+
+#[test]
+fn no_pool_and_no_link_has_addresses_that_are_no_clients_own_in_what_is_newly_written() {
+    let link = |text: &str| {
+        refused_when_new(|wire| {
+            wire.links.push(v1::Link {
+                name: "b".into(),
+                prefixes: vec![on_link(text)],
+                ..v1::Link::default()
+            });
+        })
+    };
+    for text in
+        ["fe80::/10", "fe80::/64", "febf:ffff::/32", "fe00::/8", "ff00::/8", "ff02::/16", "::/127", "::1/128"]
+    {
+        assert_eq!(link(text), [(Item::Link(1), "prefixes")], "{text}");
+    }
+    for text in ["2001:db8:2::/64", "fc00::/7", "fec0::/10", "::2/127", "64:ff9b::/96"] {
+        assert_eq!(link(text), [], "{text}");
+    }
+    let delegated = |first: &str, last: &str| {
+        refused_when_new(|wire| (wire.pools[1].first, wire.pools[1].last) = (octets(first), octets(last)))
+    };
+    assert_eq!(delegated("ff00::", "ff00:0:0:ff00::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("fe7f:ffff:ffff:ff00::", "fe80::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("::", "0:0:0:ff00::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("fe7f:ffff:ffff:ff00::", "fe7f:ffff:ffff:ff00::"), []);
+    let addresses = refused_when_new(|wire| {
+        wire.links[0].prefixes.push(on_link("fe80::/64"));
+        (wire.pools[0].first, wire.pools[0].last) = (octets("fe80::1"), octets("fe80::ffff"));
+    });
+    assert_eq!(addresses, [(Item::Link(0), "prefixes"), (Item::Pool(0), "addresses")]);
+}
