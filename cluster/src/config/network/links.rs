@@ -31,7 +31,8 @@ impl Form {
         refuse_empty(&table, "classes");
         let classes = names(&mut table, "classes");
         let options = self.read_options(table.table("options"), &mut places);
-        let (limits, lifetimes) = (limits(table.table("limits")), lifetimes(table.table("lifetimes")));
+        let limits = limits(table.table("limits"));
+        let lifetimes = lifetimes(table.table("lifetimes"), &mut places);
         table.done();
         self.links.push(places);
         self.wire.links.push(v1::Link {

@@ -109,7 +109,7 @@ impl Form {
             self.read_server(table);
         }
         self.wire.limits = limits(root.table("limits"));
-        self.wire.lifetimes = lifetimes(root.table("lifetimes"));
+        self.wire.lifetimes = lifetimes(root.table("lifetimes"), &mut self.global);
         self.read_definitions(root.tables("option"));
         let mut global = std::mem::take(&mut self.global);
         self.wire.options = self.read_options(root.table("options"), &mut global);
@@ -208,7 +208,7 @@ impl Form {
             Item::Definition(i) => self.definitions.get(i),
         };
         let places = places.unwrap_or(&self.global);
-        problems.add(places.place(error.field), format!("{}{}", places.path, error.field), &error.message);
+        problems.add(places.place(error.field), places.name(error.field), &error.message);
     }
 }
 

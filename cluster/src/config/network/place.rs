@@ -12,12 +12,14 @@ pub(super) struct Places {
     /// Where the item begins.
     pub(super) at: usize,
     fields: BTreeMap<&'static str, usize>,
+    /// What the file calls those that stand in a table of their own.
+    names: BTreeMap<&'static str, String>,
 }
 
 impl Places {
     /// Those of an item: the fields that rules may complain about.
     pub(super) fn of(table: &Table<'_>, fields: &[&'static str]) -> Self {
-        let mut places = Self { path: table.field(""), at: table.at, fields: BTreeMap::new() };
+        let mut places = Self { path: table.field(""), at: table.at, ..Self::default() };
         places.add(table, fields);
         places
     }
@@ -29,6 +31,14 @@ impl Places {
         }
     }
 
+    /// A field that stands in a table of its own, and what rules call it.
+    pub(super) fn add_as(&mut self, field: &'static str, table: &Table<'_>, key: &str) {
+        if table.has(key) {
+            self.fields.insert(field, table.place(key));
+            self.names.insert(field, table.field(key));
+        }
+    }
+
     /// A field whose place is known.
     pub(super) fn set(&mut self, field: &'static str, at: usize) {
         self.fields.insert(field, at);
@@ -37,5 +47,10 @@ impl Places {
     /// A field, or else the item.
     pub(super) fn place(&self, field: &str) -> usize {
         self.fields.get(field).copied().unwrap_or(self.at)
+    }
+
+    /// What the file calls a field.
+    pub(super) fn name(&self, field: &str) -> String {
+        self.names.get(field).cloned().unwrap_or_else(|| format!("{}{field}", self.path))
     }
 }

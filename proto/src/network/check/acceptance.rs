@@ -4,7 +4,7 @@
 //! log of some node stays what it is: these rules are asked before a configuration is proposed, and never where an entry
 //! is applied, so that replicas of all releases agree.
 
-use super::{Checker, Item};
+use super::{Checker, Item, lifetimes};
 use crate::convert;
 use crate::options::octets_text;
 use crate::v1;
@@ -15,6 +15,7 @@ use std::collections::btree_map::Entry;
 pub(super) fn check(c: &mut Checker, wire: &v1::Network) {
     check_selectors(c, wire);
     check_special(c, wire);
+    lifetimes::check_tables(c, wire);
 }
 
 /// Addresses that no server gives and no link has for its own: first, last, and what they are. Source: RFC 4291 §2.4.

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod clients;
+mod lifetimes;
 mod links;
 mod options;
 mod overlaps;
@@ -165,7 +166,11 @@ pub(super) fn check_new(wire: &v1::Network) -> Result<Network, Vec<NetworkError>
     acceptance::check(&mut c, wire);
     match check(wire) {
         Ok(network) if c.errors.is_empty() => Ok(network),
-        checked => Err(c.errors.into_iter().chain(checked.err().unwrap_or_default()).collect()),
+        checked => {
+            let others = lifetimes::without_followers(wire, &c.errors, checked.err().unwrap_or_default());
+            c.errors.extend(others);
+            Err(c.errors)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Rules of pools: their shape, their lifetimes, and where they lie.
+//! Rules of pools: their shape, their times, and where they lie.
 
 use super::clients::class_names;
 use super::options::options;
 use super::overlaps::{any_contains, outermost};
 use super::relationships::PoolOwner;
-use super::{Checker, Item, check_name, number};
+use super::{Checker, Item, check_name, lifetimes, number};
 use crate::convert;
 use crate::network::Link;
 use crate::network::defaults::IN_ORDER_RANGE_BITS_MAX;
@@ -15,8 +15,6 @@ use crate::words::{FrontendId, IaKind, LinkId, PoolId, RelationshipId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The valid lifetime may not be shorter than what a client needs to renew at all.
-const VALID_SECS_MIN: u32 = 4;
 /// The largest MCLT that makes sense: a year. Guards arithmetic and typing errors.
 pub(in crate::network) const MCLT_SECS_MAX: u32 = 366 * 86_400;
 
@@ -28,6 +26,7 @@ pub(super) fn check_pools(
 ) -> Vec<(usize, Pool)> {
     let mut names = BTreeSet::new();
     let mut pools = Vec::new();
+    let tables = lifetimes::Tables::of(wire);
     let mut by_name = BTreeMap::new();
     for link in links {
         by_name.entry(link.name.as_str()).or_insert_with(|| (link, outermost(&link.prefixes)));
@@ -58,7 +57,8 @@ pub(super) fn check_pools(
                 ),
             );
         }
-        check_lifetimes(c, item, p);
+        lifetimes::check_pool(c, item, &tables, p);
+        check_times(c, item, p);
         let kind = convert::ia_kind(p.kind).map_err(|e| c.fail(item, "kind", e.to_string())).ok();
         let geometry = geometry(c, item, p);
         let (Some((link, prefixes)), Some(relationship), Some(kind), Some(geometry)) =
@@ -159,24 +159,7 @@ pub fn stored_pool(
     Ok(pool(wire, wire.id, link, relationship, convert::ia_kind(wire.kind)?, geometry))
 }
 
-fn check_lifetimes(c: &mut Checker, item: Item, p: &v1::Pool) {
-    if p.valid_lifetime_secs < VALID_SECS_MIN {
-        c.fail(item, "valid_lifetime", format!("must be at least {VALID_SECS_MIN}s"));
-    }
-    if p.preferred_lifetime_secs == 0 || p.preferred_lifetime_secs > p.valid_lifetime_secs {
-        c.fail(item, "preferred_lifetime", "must be above 0 and not above the valid lifetime (SV-209)");
-    }
-    let said = p.lifetimes.unwrap_or_default();
-    let outside = |value: u32, min: u32, max: u32| (min != 0 && value < min) || (max != 0 && value > max);
-    if outside(p.preferred_lifetime_secs, said.preferred_min_secs, said.preferred_max_secs) {
-        c.fail(item, "preferred_lifetime", "lies outside its bounds");
-    }
-    if outside(p.valid_lifetime_secs, said.valid_min_secs, said.valid_max_secs) {
-        c.fail(item, "valid_lifetime", "lies outside its bounds");
-    }
-    if said.valid_min_secs != 0 && said.valid_min_secs < VALID_SECS_MIN {
-        c.fail(item, "valid_lifetime_min", format!("must be at least {VALID_SECS_MIN}s"));
-    }
+fn check_times(c: &mut Checker, item: Item, p: &v1::Pool) {
     if p.mclt_secs == 0 || p.mclt_secs > MCLT_SECS_MAX {
         c.fail(item, "mclt", "must be from 1s to 366d");
     }

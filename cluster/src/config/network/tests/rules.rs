@@ -24,3 +24,37 @@ fn sv_153_a_link_that_could_never_be_chosen_is_named_at_its_selector() {
         "n.toml:7: link[2].select: chooses by interface_id port 7, which chooses link `a` already: this one never would be"
     );
 }
+
+#[test]
+fn lifetimes_that_many_inherit_are_wrong_once_where_they_stand() {
+    let pools = |link: &str, own: &str| {
+        ["1", "2"]
+            .map(|n| format!("[[pool]]\nname = \"{link}{n}\"\nlink = \"{link}\"\nprefixes = \"2001:db8:{link}{n}00::/40\"\ndelegated_length = 56\n{own}"))
+            .concat()
+    };
+    let network = |global: &str, link: &str, own: &str| {
+        format!("{global}[[link]]\nname = \"a\"\n{link}{}[auto]\nfrontends = [\"fe-a\"]\n", pools("a", own))
+    };
+    assert_eq!(
+        errors(&network("[lifetimes]\npreferred = \"2h\"\nvalid = \"1h\"\n", "", "")),
+        "n.toml:2: lifetimes.preferred: may not be above `valid`"
+    );
+    assert_eq!(
+        errors(&network(
+            "",
+            "[link.lifetimes]\nvalid = \"1d\"\nvalid_max = \"2h\"\nvalid_min = \"3s\"\n",
+            ""
+        )),
+        "n.toml:4: link[1].lifetimes.valid: may not be above `valid_max`
+n.toml:6: link[1].lifetimes.valid_min: must be at least 4s"
+    );
+    // What each says is right by itself: the pool is where it does not fit.
+    assert_eq!(
+        errors(&network("[lifetimes]\npreferred = \"2h\"\n", "[link.lifetimes]\nvalid_max = \"90m\"\n", "valid_lifetime = \"1h\"\n")),
+        "n.toml:7: pool[1].preferred_lifetime: must be above 0 and not above the valid lifetime (SV-209): it is 7200s (from the global `lifetimes`), the valid one 3600s
+n.toml:13: pool[2].preferred_lifetime: must be above 0 and not above the valid lifetime (SV-209): it is 7200s (from the global `lifetimes`), the valid one 3600s"
+    );
+    let message = "pool[1].valid_lifetime: lies outside its bounds: 14400s is above 5400s (from `lifetimes` of link `a`)";
+    let said = errors(&network("", "[link.lifetimes]\nvalid_max = \"90m\"\n", "valid_lifetime = \"4h\"\n"));
+    assert!(said.contains(message), "{said}");
+}
