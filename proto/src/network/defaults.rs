@@ -39,7 +39,7 @@ pub fn fill_defaults(wire: &mut v1::Network) {
     set(&mut timing.flight_ms, standard.flight_ms);
     set(&mut timing.send_ms, standard.send_ms);
     set(&mut wire.answer_octets, ANSWER_OCTETS);
-    if wire.relay_supplied.is_empty() {
+    if wire.relay_supplied.is_empty() && !wire.no_relay_supplied {
         wire.relay_supplied = RELAY_SUPPLIED.to_vec();
     }
     let mut of_links = BTreeMap::new();

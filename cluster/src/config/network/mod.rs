@@ -20,6 +20,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use leasehold_proto::network::{Item, Network, NetworkError, fill_defaults};
@@ -160,12 +161,12 @@ impl Form {
         refuse_empty(&table, "relays");
         let relays = table.list("relays", parse_prefix_or_address);
         self.wire.relays = relays.into_iter().map(|relay| relay.value.into()).collect();
-        let said = table.has("relay_supplied");
+        // Written and empty: none; left out: the default.
+        self.wire.no_relay_supplied = table.is_empty_list("relay_supplied");
         let codes = table.numbers("relay_supplied", 1, u16::MAX.into());
-        if said && codes.is_empty() {
-            table.problem(table.at, "relay_supplied", "names no code: leave it out for the default");
-        }
-        self.wire.relay_supplied = codes.into_iter().map(|code| narrow(code.value)).collect();
+        let mut listed = BTreeSet::new();
+        self.wire.relay_supplied =
+            codes.into_iter().map(|code| narrow(code.value)).filter(|code| listed.insert(*code)).collect();
         self.wire.legacy = table.bool("legacy").is_some_and(|flag| flag.value);
         self.wire.answer_octets = table.number("answer_octets", 1280, 1500).map_or(0, |n| narrow(n.value));
         table.done();

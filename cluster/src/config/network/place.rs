@@ -12,7 +12,7 @@ pub(super) struct Places {
     /// Where the item begins.
     pub(super) at: usize,
     fields: BTreeMap<&'static str, usize>,
-    /// What the file calls those that stand in a table of their own.
+    /// What the file calls them, with the table in which they stand.
     names: BTreeMap<&'static str, String>,
 }
 
@@ -26,12 +26,12 @@ impl Places {
 
     /// Fields that stand in a table of their own.
     pub(super) fn add(&mut self, table: &Table<'_>, fields: &[&'static str]) {
-        for field in fields.iter().filter(|field| table.has(field)) {
-            self.fields.insert(field, table.place(field));
+        for field in fields {
+            self.add_as(field, table, field);
         }
     }
 
-    /// A field that stands in a table of its own, and what rules call it.
+    /// A field by what rules call it.
     pub(super) fn add_as(&mut self, field: &'static str, table: &Table<'_>, key: &str) {
         if table.has(key) {
             self.fields.insert(field, table.place(key));

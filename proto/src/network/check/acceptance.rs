@@ -13,6 +13,9 @@ use std::collections::btree_map::Entry;
 
 /// Checks what somebody wants to have in force.
 pub(super) fn check(c: &mut Checker, wire: &v1::Network) {
+    if wire.no_relay_supplied && !wire.relay_supplied.is_empty() {
+        c.fail(Item::Global, "relay_supplied", "names codes, and is said to name none: say one of the two");
+    }
     check_selectors(c, wire);
     check_special(c, wire);
     lifetimes::check_tables(c, wire);

@@ -216,6 +216,7 @@ fn relay_supplied(c: &mut Checker, wire: &v1::Network) -> Vec<u16> {
         }
     }
     codes.sort_unstable();
+    codes.dedup();
     codes
 }
 

@@ -265,6 +265,12 @@ fn sv_176_relays_supply_nothing_that_the_protocol_itself_uses() {
         assert_eq!(with(&[65, code]), Err(vec![(Item::Global, "relay_supplied")]), "{code}");
     }
     assert_eq!(with(&[70_000]), Err(vec![(Item::Global, "relay_supplied")]));
+    let codes = |wire: fn(&mut v1::Network)| checked(wire).unwrap().relay_supplied;
+    assert_eq!(codes(|_| {}), [65]);
+    assert_eq!(codes(|wire| wire.relay_supplied = vec![65, 23, 65]), [23, 65]);
+    assert_eq!(codes(|wire| wire.no_relay_supplied = true), [0; 0]);
+    let both = refused_when_new(|wire| (wire.no_relay_supplied, wire.relay_supplied) = (true, vec![65]));
+    assert_eq!(both, [(Item::Global, "relay_supplied")]);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 mod rules;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use leasehold_proto::v1;

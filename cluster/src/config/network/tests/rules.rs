@@ -1,6 +1,7 @@
 //! Rules of the file itself: who is let in, what relays may supply, and where complaints about lifetimes stand.
 
-use super::{LEAST, errors};
+use super::super::network_toml;
+use super::{LEAST, errors, read};
 
 #[test]
 fn sec_04_an_empty_list_of_who_is_let_in_is_refused_since_it_would_let_everybody_in() {
@@ -57,4 +58,21 @@ n.toml:13: pool[2].preferred_lifetime: must be above 0 and not above the valid l
     let message = "pool[1].valid_lifetime: lies outside its bounds: 14400s is above 5400s (from `lifetimes` of link `a`)";
     let said = errors(&network("", "[link.lifetimes]\nvalid_max = \"90m\"\n", "valid_lifetime = \"4h\"\n"));
     assert!(said.contains(message), "{said}");
+}
+
+#[test]
+fn sv_176_relays_may_supply_what_is_listed_or_nothing_and_errors_name_the_table() {
+    let server = |codes: &str| format!("[server]\nrelay_supplied = {codes}\n{LEAST}");
+    assert_eq!(
+        errors(&server("[70000]")),
+        "n.toml:2: server.relay_supplied: must be whole numbers from 1 to 65535"
+    );
+    let found = errors(&server("[1, 65]"));
+    assert!(found.starts_with("n.toml:2: server.relay_supplied: 1 is not a relay's"), "{found}");
+    assert_eq!(read(&server("[65, 23, 65]")).to_wire().relay_supplied, [65, 23]);
+    assert_eq!(read(LEAST).to_wire().relay_supplied, [65], "left out: the default");
+    let none = read(&server("[]"));
+    assert_eq!(none.network.relay_supplied, [0; 0]);
+    let again = read(&network_toml(&none.network).unwrap());
+    assert_eq!(again.network.to_wire(), none.network.to_wire());
 }
