@@ -217,22 +217,22 @@ impl<'d> Table<'d> {
         min: u64,
         max: u64,
     ) -> Option<Located<Option<u64>>> {
-        let (at, value) = self.entries.get(key).copied().unzip();
-        match value.and_then(|value| value.get_ref().as_str()) {
-            Some(text) if text == word => {
-                self.take(key);
-                Some(Located { value: None, at: at? })
-            }
-            Some(text) => {
-                self.take(key);
-                self.problem(at?, key, format!("must be a whole number or \"{word}\", not \"{text}\""));
-                None
-            }
-            None => {
-                let number = self.number(key, min, max)?;
-                Some(Located { value: Some(number.value), at: number.at })
-            }
+        let (at, value) = self.take(key)?;
+        let value = value.get_ref();
+        if value.as_str() == Some(word) {
+            return Some(Located { value: None, at });
         }
+        if let Some(number) = whole_number(value).filter(|n| (min..=max).contains(n)) {
+            return Some(Located { value: Some(number), at });
+        }
+        let found = match (value.as_str(), value.as_integer()) {
+            (Some(text), _) => format!("\"{text}\""),
+            (None, Some(integer)) => integer.as_str().to_owned(),
+            (None, None) => type_name(value).to_owned(),
+        };
+        let message = format!("must be a whole number from {min} to {max}, or \"{word}\", not {found}");
+        self.problem(at, key, message);
+        None
     }
 
     /// Whether a key holds an array without values.

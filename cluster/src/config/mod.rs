@@ -11,6 +11,7 @@ mod document;
 mod error;
 mod frontend;
 mod network;
+mod pairs;
 mod span;
 mod store;
 
@@ -28,6 +29,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub(crate) use frontend::SOCKET_PATH_MAX;
 pub use frontend::{FrontendConfig, FrontendInterface};
 pub use network::{NetworkConfig, network_json, network_toml};
+pub(crate) use pairs::parse_pairs;
 pub use span::{parse_span, span_text};
 pub use store::{RaftTiming, StoreConfig, StoreNode};
 

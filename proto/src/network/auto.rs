@@ -87,11 +87,11 @@ pub fn keep_shards(wire: &mut v1::Network, in_force: Option<&v1::Network>) {
 pub(super) fn check(wire: &v1::Network, fail: &mut dyn FnMut(NetworkError)) -> Option<Auto> {
     let raw = wire.auto.as_ref()?;
     let mut complain = |field, message: String| fail(NetworkError { item: Item::Auto, field, message });
-    let mut frontends = Vec::new();
+    let (mut frontends, mut listed) = (Vec::new(), BTreeSet::new());
     for name in &raw.frontends {
         match FrontendId::new(name) {
             Err(error) => complain("frontends", error.to_string()),
-            Ok(frontend) if frontends.contains(&frontend) => {
+            Ok(frontend) if !listed.insert(frontend.clone()) => {
                 complain("frontends", format!("`{name}` is listed twice"));
             }
             Ok(frontend) => frontends.push(frontend),

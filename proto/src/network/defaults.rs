@@ -1,8 +1,9 @@
 //! The defaults of the network configuration, one table, a reason each.
 
-use super::check::{Item, NetworkError};
+use super::check::{Item, MCLT_SECS_MAX, NetworkError};
 use crate::pool::Geometry;
 use crate::v1;
+use std::collections::BTreeMap;
 
 /// Preferred lifetime: a day. Long enough to keep renewals cheap, short enough to change an option within a day.
 const PREFERRED_SECS: u32 = 86_400;
@@ -38,11 +39,15 @@ pub fn fill_defaults(wire: &mut v1::Network) {
     set(&mut timing.flight_ms, standard.flight_ms);
     set(&mut timing.send_ms, standard.send_ms);
     set(&mut wire.answer_octets, ANSWER_OCTETS);
-    if wire.relay_supplied.is_empty() {
+    if wire.relay_supplied.is_empty() && !wire.no_relay_supplied {
         wire.relay_supplied = RELAY_SUPPLIED.to_vec();
     }
+    let mut of_links = BTreeMap::new();
+    for link in &wire.links {
+        of_links.entry(link.name.as_str()).or_insert(link.lifetimes);
+    }
     for pool in &mut wire.pools {
-        let link = wire.links.iter().find(|link| link.name == pool.link).and_then(|link| link.lifetimes);
+        let link = of_links.get(pool.link.as_str()).copied().flatten();
         inherit_lifetimes(pool, [link, wire.lifetimes]);
         fill_pool(pool);
     }
@@ -135,7 +140,7 @@ fn fill_pool(pool: &mut v1::Pool) {
     if pool.mclt_secs == 0 {
         let plenty = !is_prefix && last_slot(pool).is_some_and(|last| last >= PLENTY_SLOTS - 1);
         pool.mclt_secs = if plenty && pool.valid_lifetime_secs != u32::MAX {
-            pool.valid_lifetime_secs
+            pool.valid_lifetime_secs.min(MCLT_SECS_MAX)
         } else {
             MCLT_SCARCE_SECS
         };

@@ -1,7 +1,8 @@
 //! The one network configuration (FO-113), checked: links, pools, relationships, options.
 //!
-//! [`Network::from_wire`] is the only way in and refuses whatever is inconsistent, naming the item and the field, so
-//! that the command line can point at a line of a file and the store can refuse on its own. [`fill_defaults`] writes
+//! [`Network::from_wire`] is the way in and refuses whatever is inconsistent, naming the item and the field, so that the
+//! command line can point at a line of a file and the store can refuse on its own; [`Network::accept`] is stricter, and
+//! for what is newly written. [`fill_defaults`] writes
 //! defaults out, so that what is stored says everything, and [`check_complete`] refuses what does not. A network as
 //! written may leave relationships to the store; [`auto::expand`] makes it concrete. Nothing here knows of files.
 
@@ -167,6 +168,15 @@ impl Network {
     /// Every inconsistency found, in the order of the items.
     pub fn from_wire(wire: &v1::Network) -> Result<Self, Vec<NetworkError>> {
         check::check(wire)
+    }
+
+    /// Checks a configuration that somebody wants to have in force, which has to keep more rules than one that is:
+    /// later releases may refuse what earlier ones took, and have to live with it where it was taken.
+    ///
+    /// # Errors
+    /// Every inconsistency found.
+    pub fn accept(wire: &v1::Network) -> Result<Self, Vec<NetworkError>> {
+        check::check_new(wire)
     }
 
     /// The form for the wire and the disk.

@@ -81,7 +81,7 @@ impl std::str::FromStr for Duid {
     /// Reads hexadecimal octets, with or without colons: `00:03:00:01:aa` or `00030001aa`.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits: String = text.chars().filter(|c| *c != ':').collect();
-        if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
+        if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(format!("`{text}` is not a DUID: write pairs of hexadecimal digits"));
         }
         let octets = (0..digits.len())
@@ -112,5 +112,6 @@ mod tests {
         assert_eq!("0003000102ff".parse::<Duid>().unwrap(), duid);
         assert!("0".parse::<Duid>().is_err());
         assert!("zz:00:00".parse::<Duid>().is_err());
+        assert!("00:00:+1".parse::<Duid>().is_err());
     }
 }

@@ -120,7 +120,10 @@ impl std::str::FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, String> {
         let (address, len_bits) = match text.split_once('/') {
             Some((address, len)) => {
-                (address, len.parse::<u32>().map_err(|_| format!("`{len}` is not a prefix length"))?)
+                // Digits only: a sign is none of a prefix's.
+                let digits = len.bytes().all(|digit| digit.is_ascii_digit());
+                let len_bits = len.parse::<u32>().ok().filter(|_| digits);
+                (address, len_bits.ok_or_else(|| format!("`{len}` is not a prefix length"))?)
             }
             None => (text, 128),
         };
@@ -153,6 +156,7 @@ mod tests {
     fn host_bits_are_refused() {
         assert!("2001:db8::1/64".parse::<Prefix>().is_err());
         assert!("2001:db8::/129".parse::<Prefix>().is_err());
+        assert!("2001:db8::/+32".parse::<Prefix>().is_err());
         assert!("2001:db8::1".parse::<Prefix>().unwrap().is_address());
     }
 }

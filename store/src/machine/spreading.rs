@@ -29,13 +29,17 @@ impl Machine {
         Ok(self.with_standing(wire, |standing| auto::expand(wire, before, standing)))
     }
 
-    /// Whether a configuration would be taken, its version aside: defaults filled in, consistent, and consistent once
-    /// what is left to the store is made concrete.
+    /// Whether a configuration may be proposed, its version aside: defaults filled in, fit to be accepted, and consistent
+    /// once what is left to the store is made concrete. Stricter than applying it, which takes whatever an earlier
+    /// release let into the log.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check_network(&self, wire: &v1::Network) -> Result<(), NetworkRefusal> {
         let mut concrete = self.made_concrete(wire)?;
+        let mut unnumbered = wire.clone();
+        clear_numbers(&mut unnumbered);
+        Network::accept(&unnumbered).map_err(invalid)?;
         // The store numbers items itself, by name.
         clear_numbers(&mut concrete);
         Network::from_wire(&concrete).map(drop).map_err(invalid)

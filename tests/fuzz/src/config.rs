@@ -30,8 +30,14 @@ pub fn run(data: &[u8]) {
         Err(errors) => {
             assert!(!errors.is_empty(), "refused without a reason");
             assert!(errors.iter().all(|error| !error.message.is_empty()));
+            assert!(Network::accept(&wire).is_err(), "what may not be in force is not accepted either");
         }
-        Ok(network) => accepted(&wire, network),
+        Ok(network) => {
+            if let Err(errors) = Network::accept(&wire) {
+                assert!(!errors.is_empty(), "not accepted without a reason");
+            }
+            accepted(&wire, network);
+        }
     }
 }
 

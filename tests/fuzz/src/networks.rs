@@ -254,5 +254,5 @@ pub(crate) fn checked(which: u8, version: u64) -> Arc<Network> {
     let mut wire = written(which);
     wire.version = version;
     fill_defaults(&mut wire);
-    Arc::new(Network::from_wire(&wire).expect("these configurations are sound"))
+    Arc::new(Network::accept(&wire).expect("these configurations are sound"))
 }

@@ -23,7 +23,7 @@ use tonic::{Code, Streaming};
 
 use super::Output;
 use super::connect::{AdminError, StoreAccess};
-use crate::config::parse_span;
+use crate::config::{parse_pairs, parse_span};
 use crate::exit::{ExitKind, Failure};
 use view::Line;
 
@@ -77,9 +77,7 @@ impl FromStr for LinkLayer {
                 "`{text}` is not a link-layer address: write pairs of hexadecimal digits, as 02:00:5e:10:00:01"
             )
         };
-        let pair = |pair: &str| (pair.len() == 2).then(|| u8::from_str_radix(pair, 16).ok()).flatten();
-        let octets: Option<Vec<u8>> = text.split([':', '-']).map(pair).collect();
-        octets.filter(|octets| octets.len() <= LINK_LAYER_LEN_MAX).map(Self).ok_or_else(wrong)
+        parse_pairs(text).filter(|octets| octets.len() <= LINK_LAYER_LEN_MAX).map(Self).ok_or_else(wrong)
     }
 }
 

@@ -31,6 +31,8 @@ fn one_client_is_named_by_one_of_its_marks() {
         &["--duid", "0001aa", "--peer", "::1"],
         &["--link-layer", "02:0"],
         &["--link-layer", "zz:00"],
+        &["--link-layer", "+1:+2"],
+        &["--duid", "0001+a"],
         &["--peer", "::1", "--for", "long"],
     ] {
         assert!(parse(wrong).is_err(), "{wrong:?}");

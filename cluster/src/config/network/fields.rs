@@ -7,6 +7,7 @@ use std::time::Duration;
 use leasehold_proto::time::Lifetime;
 use leasehold_proto::v1;
 
+use super::place::Places;
 use crate::config::document::Table;
 use crate::config::span::{parse_lifetime, parse_span};
 
@@ -100,15 +101,24 @@ pub(super) fn autonomy(table: &mut Table<'_>) -> u64 {
     parsed.map_or(0, |autonomy| autonomy.value)
 }
 
-/// The fields of a `lifetimes` table.
-pub(super) const LIFETIMES: [&str; 6] =
-    ["preferred", "preferred_min", "preferred_max", "valid", "valid_min", "valid_max"];
+/// The keys of a `lifetimes` table, and what rules call them.
+const LIFETIMES: [(&str, &str); 6] = [
+    ("preferred", "lifetimes.preferred"),
+    ("preferred_min", "lifetimes.preferred_min"),
+    ("preferred_max", "lifetimes.preferred_max"),
+    ("valid", "lifetimes.valid"),
+    ("valid_min", "lifetimes.valid_min"),
+    ("valid_max", "lifetimes.valid_max"),
+];
 
 /// A `lifetimes` table: defaults and bounds for what lies below.
-pub(super) fn lifetimes(table: Option<Table<'_>>) -> Option<v1::Lifetimes> {
+pub(super) fn lifetimes(table: Option<Table<'_>>, places: &mut Places) -> Option<v1::Lifetimes> {
     let mut table = table?;
     let [preferred, preferred_min, preferred_max, valid, valid_min, valid_max] =
-        LIFETIMES.map(|key| lifetime(&mut table, key));
+        LIFETIMES.map(|(key, field)| {
+            places.add_as(field, &table, key);
+            lifetime(&mut table, key)
+        });
     table.done();
     let said = v1::Lifetimes {
         preferred_secs: preferred,

@@ -8,6 +8,7 @@ use leasehold_proto::words::Duid;
 
 use super::values::parse_hex_or_text;
 use crate::config::document::Table;
+use crate::config::pairs::{parse_digits, parse_pairs};
 
 /// The hardware type of Ethernet, which need not be written.
 const ETHERNET: u16 = 1;
@@ -26,14 +27,11 @@ pub(super) fn colons(octets: &[u8]) -> String {
 pub(super) fn parse_link_layer(text: &str) -> Result<Vec<u8>, String> {
     let fail = || format!("`{text}` is not a link-layer address: write 52:54:00:12:34:56, or TYPE/ADDRESS");
     let (hardware, address) = match text.split_once('/') {
-        Some((hardware, address)) => (hardware.parse::<u16>().map_err(|_| fail())?, address),
+        Some((hardware, address)) => (parse_digits::<u16>(hardware).ok_or_else(fail)?, address),
         None => (ETHERNET, text),
     };
     let mut octets = hardware.to_be_bytes().to_vec();
-    for pair in address.split(':') {
-        let digits = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        octets.push(u8::from_str_radix(pair, 16).ok().filter(|_| digits).ok_or_else(fail)?);
-    }
+    octets.extend(parse_pairs(address).ok_or_else(fail)?);
     Ok(octets)
 }
 
@@ -50,7 +48,7 @@ pub(super) fn link_layer_text(octets: &[u8]) -> String {
 pub(super) fn parse_enterprise(text: &str) -> Result<Vec<u8>, String> {
     let fail = || format!("`{text}` has no enterprise number in front: write NUMBER:TEXT or NUMBER:0x0102");
     let (number, item) = text.split_once(':').ok_or_else(fail)?;
-    let mut octets = number.parse::<u32>().map_err(|_| fail())?.to_be_bytes().to_vec();
+    let mut octets = parse_digits::<u32>(number).ok_or_else(fail)?.to_be_bytes().to_vec();
     octets.extend(parse_hex_or_text(item)?);
     Ok(octets)
 }
@@ -138,16 +136,20 @@ mod tests {
             assert_eq!(link_layer_text(&parse_link_layer(text).unwrap()), text);
         }
         assert_eq!(parse_link_layer("52:54").unwrap(), [0, 1, 0x52, 0x54]);
+        assert_eq!(parse_link_layer("6/52-54").unwrap(), [0, 6, 0x52, 0x54]);
         for text in ["311:MSFT 5.0", "4491:0x00ff", "9:a:b"] {
             assert_eq!(enterprise_text(&parse_enterprise(text).unwrap()), text);
         }
         assert_eq!(parse_duid("0x000300010a"), Ok(vec![0, 3, 0, 1, 10]));
         assert_eq!(colons(&parse_duid("00:03:00:01:0a").unwrap()), "00:03:00:01:0a");
-        for bad in ["", "5", "5g:00", "x/00:01", "+1:00", "70000/00"] {
+        for bad in ["", "5", "5g:00", "x/00:01", "+1:00", "70000/00", "+1/00:01", "1/+1", "/00"] {
             assert!(parse_link_layer(bad).is_err(), "{bad}");
         }
-        for bad in ["", "MSFT", "x:y", "5:", "5:0xz"] {
+        for bad in ["", "MSFT", "x:y", "5:", "5:0xz", "+4491:x", ":x"] {
             assert!(parse_enterprise(bad).is_err(), "{bad}");
+        }
+        for bad in ["00:03:00:01:+a", "0x00030001+a"] {
+            assert!(parse_duid(bad).is_err(), "{bad}");
         }
         assert!(parse_uuid("00000000-0000-0000-0000-00000000000g").is_err());
     }

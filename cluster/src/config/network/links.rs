@@ -6,12 +6,15 @@ use super::fields::{lifetimes, limits};
 use super::identity::{parse_duid, parse_enterprise};
 use super::place::Places;
 use super::values::{parse_hex_or_text, parse_ipv6, parse_prefix};
-use super::{Form, names};
+use super::{Form, names, refuse_empty};
 use crate::config::document::Table;
 
 impl Form {
     pub(super) fn read_link(&mut self, mut table: Table<'_>) {
         let mut places = Places::of(&table, &["name", "prefixes", "rapid_commit", "interface_id", "classes"]);
+        // The short form of one `select`.
+        places.set("select", table.place("interface_id"));
+        places.add(&table, &["select"]);
         let name = self.name(&mut table, "name", "name the link");
         let prefixes = table.list("prefixes", parse_prefix);
         let mut flag = |key| table.bool(key).is_some_and(|flag| flag.value);
@@ -25,9 +28,11 @@ impl Form {
         let mut selectors =
             if by_interface == v1::LinkSelector::default() { Vec::new() } else { vec![by_interface] };
         selectors.extend(table.tables("select").into_iter().filter_map(selector));
+        refuse_empty(&table, "classes");
         let classes = names(&mut table, "classes");
         let options = self.read_options(table.table("options"), &mut places);
-        let (limits, lifetimes) = (limits(table.table("limits")), lifetimes(table.table("lifetimes")));
+        let limits = limits(table.table("limits"));
+        let lifetimes = lifetimes(table.table("lifetimes"), &mut places);
         table.done();
         self.links.push(places);
         self.wire.links.push(v1::Link {

@@ -20,6 +20,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use leasehold_proto::network::{Item, Network, NetworkError, fill_defaults};
@@ -109,7 +110,7 @@ impl Form {
             self.read_server(table);
         }
         self.wire.limits = limits(root.table("limits"));
-        self.wire.lifetimes = lifetimes(root.table("lifetimes"));
+        self.wire.lifetimes = lifetimes(root.table("lifetimes"), &mut self.global);
         self.read_definitions(root.tables("option"));
         let mut global = std::mem::take(&mut self.global);
         self.wire.options = self.read_options(root.table("options"), &mut global);
@@ -157,14 +158,15 @@ impl Form {
     /// How messages are taken and answered.
     fn read_server(&mut self, mut table: Table<'_>) {
         self.global.add(&table, &["relays", "relay_supplied", "answer_octets"]);
+        refuse_empty(&table, "relays");
         let relays = table.list("relays", parse_prefix_or_address);
         self.wire.relays = relays.into_iter().map(|relay| relay.value.into()).collect();
-        let said = table.has("relay_supplied");
+        // Written and empty: none; left out: the default.
+        self.wire.no_relay_supplied = table.is_empty_list("relay_supplied");
         let codes = table.numbers("relay_supplied", 1, u16::MAX.into());
-        if said && codes.is_empty() {
-            table.problem(table.at, "relay_supplied", "names no code: leave it out for the default");
-        }
-        self.wire.relay_supplied = codes.into_iter().map(|code| narrow(code.value)).collect();
+        let mut listed = BTreeSet::new();
+        self.wire.relay_supplied =
+            codes.into_iter().map(|code| narrow(code.value)).filter(|code| listed.insert(*code)).collect();
         self.wire.legacy = table.bool("legacy").is_some_and(|flag| flag.value);
         self.wire.answer_octets = table.number("answer_octets", 1280, 1500).map_or(0, |n| narrow(n.value));
         table.done();
@@ -184,7 +186,7 @@ impl Form {
         }
         let leaves_shards = self.wire.auto.as_ref().is_some_and(|auto| auto.shards == 0);
         fill_defaults(&mut self.wire);
-        match Network::from_wire(&self.wire) {
+        match Network::accept(&self.wire) {
             Ok(network) => Some((network, leaves_shards)),
             Err(errors) => {
                 for error in errors {
@@ -207,7 +209,14 @@ impl Form {
             Item::Definition(i) => self.definitions.get(i),
         };
         let places = places.unwrap_or(&self.global);
-        problems.add(places.place(error.field), format!("{}{}", places.path, error.field), &error.message);
+        problems.add(places.place(error.field), places.name(error.field), &error.message);
+    }
+}
+
+/// A list of who is let in may be left out, but not be empty: that would read as nobody and mean everybody.
+fn refuse_empty(table: &Table<'_>, key: &str) {
+    if table.is_empty_list(key) {
+        table.problem(table.place(key), key, "is empty: leave it out for all");
     }
 }
 

@@ -12,20 +12,30 @@ pub(super) struct Places {
     /// Where the item begins.
     pub(super) at: usize,
     fields: BTreeMap<&'static str, usize>,
+    /// What the file calls them, with the table in which they stand.
+    names: BTreeMap<&'static str, String>,
 }
 
 impl Places {
     /// Those of an item: the fields that rules may complain about.
     pub(super) fn of(table: &Table<'_>, fields: &[&'static str]) -> Self {
-        let mut places = Self { path: table.field(""), at: table.at, fields: BTreeMap::new() };
+        let mut places = Self { path: table.field(""), at: table.at, ..Self::default() };
         places.add(table, fields);
         places
     }
 
     /// Fields that stand in a table of their own.
     pub(super) fn add(&mut self, table: &Table<'_>, fields: &[&'static str]) {
-        for field in fields.iter().filter(|field| table.has(field)) {
-            self.fields.insert(field, table.place(field));
+        for field in fields {
+            self.add_as(field, table, field);
+        }
+    }
+
+    /// A field by what rules call it.
+    pub(super) fn add_as(&mut self, field: &'static str, table: &Table<'_>, key: &str) {
+        if table.has(key) {
+            self.fields.insert(field, table.place(key));
+            self.names.insert(field, table.field(key));
         }
     }
 
@@ -37,5 +47,10 @@ impl Places {
     /// A field, or else the item.
     pub(super) fn place(&self, field: &str) -> usize {
         self.fields.get(field).copied().unwrap_or(self.at)
+    }
+
+    /// What the file calls a field.
+    pub(super) fn name(&self, field: &str) -> String {
+        self.names.get(field).cloned().unwrap_or_else(|| format!("{}{field}", self.path))
     }
 }

@@ -5,7 +5,7 @@ use leasehold_proto::v1;
 use super::fields::{autonomy, lifetime, narrow, optional_millis, optional_seconds, whole_seconds};
 use super::place::Places;
 use super::values::{Addresses, parse_addresses};
-use super::{Form, names};
+use super::{Form, names, refuse_empty};
 use crate::config::document::{Located, Table};
 
 /// What rules may complain about.
@@ -59,6 +59,7 @@ impl Form {
         });
         wire.allocator = allocator.map_or(0, |allocator| allocator.value.into());
         wire.exclude = exclude(&mut table);
+        refuse_empty(&table, "classes");
         wire.classes = names(&mut table, "classes");
         wire.options = self.read_options(table.table("options"), &mut places);
         table.done();

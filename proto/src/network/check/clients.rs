@@ -110,13 +110,13 @@ fn lengths(field: ClientField) -> std::ops::RangeInclusive<usize> {
 }
 
 /// Checks that these are names of classes.
-pub(super) fn class_names(c: &mut Checker, item: Item, names: &[String], wire: &v1::Network) {
+pub(super) fn class_names(c: &mut Checker, item: Item, names: &[String]) {
     if names.len() > CLASSES_MAX {
         c.fail(item, "classes", format!("are more than {CLASSES_MAX}"));
         return;
     }
-    let known: BTreeSet<&str> = wire.classes.iter().map(|class| class.name.as_str()).collect();
-    for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+    let unknown: Vec<&String> = names.iter().filter(|name| !c.classes.contains(*name)).collect();
+    for name in unknown {
         c.fail(item, "classes", format!("there is no class `{name}`"));
     }
 }

@@ -6,7 +6,7 @@ use super::{Checker, Item, check_name, number};
 use crate::convert;
 use crate::network::{Limits, Link};
 use crate::v1;
-use crate::words::{LinkId, Prefix};
+use crate::words::LinkId;
 use std::collections::BTreeSet;
 
 pub(super) fn check_links(c: &mut Checker, wire: &v1::Network) -> Vec<Link> {
@@ -25,21 +25,12 @@ pub(super) fn check_links(c: &mut Checker, wire: &v1::Network) -> Vec<Link> {
                 Err(e) => c.fail(item, "prefixes", e.to_string()),
             }
         }
-        for other in &links {
-            if let Some((a, b)) = first_overlap(&prefixes, &other.prefixes) {
-                c.fail(
-                    item,
-                    "prefixes",
-                    format!("{a} overlaps {b} of link `{}`: a prefix is on one link", other.name),
-                );
-            }
-        }
         let selectors = link.selectors.iter().filter_map(|raw| selector(c, item, raw)).collect();
         if !link.interface_id.is_empty() {
             c.fail(item, "interface_id", "is what an older release wrote: upgrade the program that sent it");
         }
         let options = options(c, item, link.options.as_ref());
-        class_names(c, item, &link.classes, wire);
+        class_names(c, item, &link.classes);
         links.push(Link {
             id: LinkId(number(link.id, i)),
             name: link.name.clone(),
@@ -55,8 +46,4 @@ pub(super) fn check_links(c: &mut Checker, wire: &v1::Network) -> Vec<Link> {
         });
     }
     links
-}
-
-fn first_overlap(a: &[Prefix], b: &[Prefix]) -> Option<(Prefix, Prefix)> {
-    a.iter().find_map(|x| b.iter().find(|y| x.overlaps(**y)).map(|y| (*x, *y)))
 }

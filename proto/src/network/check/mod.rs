@@ -1,14 +1,18 @@
 //! The rules that a network configuration must keep, each with the item and field that breaks it.
 
+mod acceptance;
 mod clients;
+mod lifetimes;
 mod links;
 mod options;
+mod overlaps;
 mod pools;
 mod relationships;
 
 #[cfg(test)]
 mod tests;
 
+pub(super) use pools::MCLT_SECS_MAX;
 pub use pools::stored_pool;
 
 use super::Network;
@@ -56,9 +60,16 @@ pub struct NetworkError {
 struct Checker {
     errors: Vec<NetworkError>,
     dictionary: Dictionary,
+    /// The names of all classes.
+    classes: BTreeSet<String>,
 }
 
 impl Checker {
+    fn new(wire: &v1::Network) -> Self {
+        let classes = wire.classes.iter().map(|class| class.name.clone()).collect();
+        Self { errors: Vec::new(), dictionary: Dictionary::default(), classes }
+    }
+
     fn fail(&mut self, item: Item, field: &'static str, message: impl Into<String>) {
         self.errors.push(NetworkError { item, field, message: message.into() });
     }
@@ -67,16 +78,16 @@ impl Checker {
 /// The longest configuration, in octets, whatever it leaves to the store written out. Every node keeps it, and every
 /// session begins with it: an eighth of the longest message that frontends take.
 const OCTETS_MAX: usize = 8 << 20;
-/// So many links may be: each is compared with each.
+/// So many links may be: what a relay says may be compared with the selectors of each.
 const LINKS_MAX: usize = 8192;
-/// So many pools may be, shards counted one by one: each is compared with each.
+/// So many pools may be, shards counted one by one: of each, every node and frontend keeps ranges.
 const POOLS_MAX: usize = 32_768;
 
 /// How long an answer may be as an IPv6 packet, options included (SV-113).
 const ANSWER_OCTETS: std::ops::RangeInclusive<u16> = 1280..=1500;
 
 pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
-    let mut c = Checker { errors: Vec::new(), dictionary: Dictionary::default() };
+    let mut c = Checker::new(wire);
     check_size(&mut c, wire);
     if !c.errors.is_empty() {
         return Err(c.errors);
@@ -95,7 +106,7 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     let (relationships, owner) = relationships::check_relationships(&mut c, wire);
     let auto = super::auto::check(wire, &mut |error| c.errors.push(error));
     let pools = pools::check_pools(&mut c, wire, &links, &owner);
-    pools::check_overlaps(&mut c, &links, &pools);
+    overlaps::check_overlaps(&mut c, &links, &pools);
     let options = options::options(&mut c, Item::Global, wire.options.as_ref());
     let relays = relays(&mut c, wire);
     let relay_supplied = relay_supplied(&mut c, wire);
@@ -145,6 +156,24 @@ pub(super) fn check(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
     }
 }
 
+/// Checks what somebody wants to have in force: what [`check`] finds, and what is let pass only where it was before.
+pub(super) fn check_new(wire: &v1::Network) -> Result<Network, Vec<NetworkError>> {
+    let mut c = Checker::new(wire);
+    check_size(&mut c, wire);
+    if !c.errors.is_empty() {
+        return Err(c.errors);
+    }
+    acceptance::check(&mut c, wire);
+    match check(wire) {
+        Ok(network) if c.errors.is_empty() => Ok(network),
+        checked => {
+            let others = lifetimes::without_followers(wire, &c.errors, checked.err().unwrap_or_default());
+            c.errors.extend(others);
+            Err(c.errors)
+        }
+    }
+}
+
 /// The number of an item: as stored, or its place counted from 1 when it has none yet.
 fn number(id: u32, place: usize) -> u32 {
     if id != 0 { id } else { u32::try_from(place + 1).unwrap_or(u32::MAX) }
@@ -187,6 +216,7 @@ fn relay_supplied(c: &mut Checker, wire: &v1::Network) -> Vec<u16> {
         }
     }
     codes.sort_unstable();
+    codes.dedup();
     codes
 }
 

@@ -1,23 +1,22 @@
-//! Rules of pools: their shape, their lifetimes, and that nothing overlaps.
+//! Rules of pools: their shape, their times, and where they lie.
 
 use super::clients::class_names;
 use super::options::options;
+use super::overlaps::{any_contains, outermost};
 use super::relationships::PoolOwner;
-use super::{Checker, Item, check_name, number};
+use super::{Checker, Item, check_name, lifetimes, number};
 use crate::convert;
 use crate::network::Link;
 use crate::network::defaults::IN_ORDER_RANGE_BITS_MAX;
 use crate::pool::{Allocator, Exclude, Geometry, Pool};
 use crate::time::Lifetime;
 use crate::v1;
-use crate::words::{FrontendId, IaKind, LinkId, PoolId, Prefix, RelationshipId};
-use std::collections::BTreeSet;
+use crate::words::{FrontendId, IaKind, LinkId, PoolId, RelationshipId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The valid lifetime may not be shorter than what a client needs to renew at all.
-const VALID_SECS_MIN: u32 = 4;
 /// The largest MCLT that makes sense: a year. Guards arithmetic and typing errors.
-const MCLT_SECS_MAX: u32 = 366 * 86_400;
+pub(in crate::network) const MCLT_SECS_MAX: u32 = 366 * 86_400;
 
 pub(super) fn check_pools(
     c: &mut Checker,
@@ -27,6 +26,11 @@ pub(super) fn check_pools(
 ) -> Vec<(usize, Pool)> {
     let mut names = BTreeSet::new();
     let mut pools = Vec::new();
+    let tables = lifetimes::Tables::of(wire);
+    let mut by_name = BTreeMap::new();
+    for link in links {
+        by_name.entry(link.name.as_str()).or_insert_with(|| (link, outermost(&link.prefixes)));
+    }
     for (i, p) in wire.pools.iter().enumerate() {
         let item = Item::Pool(i);
         // A shard of a pool that the store cut has the pool's name and a number.
@@ -37,7 +41,7 @@ pub(super) fn check_pools(
             Some(_) if names.insert(p.name.clone()) => {}
             _ => check_name(c, item, &p.name, &mut names),
         }
-        let link = links.iter().find(|l| l.name == p.link);
+        let link = by_name.get(p.link.as_str());
         if link.is_none() {
             c.fail(item, "link", format!("there is no link `{}`", p.link));
         }
@@ -53,10 +57,11 @@ pub(super) fn check_pools(
                 ),
             );
         }
-        check_lifetimes(c, item, p);
+        lifetimes::check_pool(c, item, &tables, p);
+        check_times(c, item, p);
         let kind = convert::ia_kind(p.kind).map_err(|e| c.fail(item, "kind", e.to_string())).ok();
         let geometry = geometry(c, item, p);
-        let (Some(link), Some(relationship), Some(kind), Some(geometry)) =
+        let (Some((link, prefixes)), Some(relationship), Some(kind), Some(geometry)) =
             (link, relationship, kind, geometry)
         else {
             continue;
@@ -64,7 +69,7 @@ pub(super) fn check_pools(
         if kind == IaKind::Na && geometry.length_bits() != 128 {
             c.fail(item, "addresses", "an address pool leases single addresses");
         }
-        if kind == IaKind::Na && !link.prefixes.iter().any(|l| inside(&geometry, *l)) {
+        if kind == IaKind::Na && !any_contains(prefixes, geometry.first_bits(), geometry.last_bits()) {
             c.fail(
                 item,
                 "addresses",
@@ -72,7 +77,7 @@ pub(super) fn check_pools(
             );
         }
         options(c, item, p.options.as_ref());
-        class_names(c, item, &p.classes, wire);
+        class_names(c, item, &p.classes);
         check_exclude(c, item, p, kind);
         if p.allocator() == v1::Allocator::InOrder
             && u32::from(geometry.range_bits()) > IN_ORDER_RANGE_BITS_MAX
@@ -154,26 +159,9 @@ pub fn stored_pool(
     Ok(pool(wire, wire.id, link, relationship, convert::ia_kind(wire.kind)?, geometry))
 }
 
-fn check_lifetimes(c: &mut Checker, item: Item, p: &v1::Pool) {
-    if p.valid_lifetime_secs < VALID_SECS_MIN {
-        c.fail(item, "valid_lifetime", format!("must be at least {VALID_SECS_MIN}s"));
-    }
-    if p.preferred_lifetime_secs == 0 || p.preferred_lifetime_secs > p.valid_lifetime_secs {
-        c.fail(item, "preferred_lifetime", "must be above 0 and not above the valid lifetime (SV-209)");
-    }
-    let said = p.lifetimes.unwrap_or_default();
-    let outside = |value: u32, min: u32, max: u32| (min != 0 && value < min) || (max != 0 && value > max);
-    if outside(p.preferred_lifetime_secs, said.preferred_min_secs, said.preferred_max_secs) {
-        c.fail(item, "preferred_lifetime", "lies outside its bounds");
-    }
-    if outside(p.valid_lifetime_secs, said.valid_min_secs, said.valid_max_secs) {
-        c.fail(item, "valid_lifetime", "lies outside its bounds");
-    }
-    if said.valid_min_secs != 0 && said.valid_min_secs < VALID_SECS_MIN {
-        c.fail(item, "valid_lifetime_min", format!("must be at least {VALID_SECS_MIN}s"));
-    }
+fn check_times(c: &mut Checker, item: Item, p: &v1::Pool) {
     if p.mclt_secs == 0 || p.mclt_secs > MCLT_SECS_MAX {
-        c.fail(item, "mclt", "must be from 1s to a year");
+        c.fail(item, "mclt", "must be from 1s to 366d");
     }
     if p.autonomy_ms == 0 {
         c.fail(item, "autonomy", "must be above 0: without autonomy nothing could be leased");
@@ -210,50 +198,4 @@ fn geometry(c: &mut Checker, item: Item, p: &v1::Pool) -> Option<Geometry> {
     Geometry::new(first, last, p.length_bits, p.range_bits.unwrap_or(0))
         .map_err(|e| c.fail(item, field, e.to_string()))
         .ok()
-}
-
-fn inside(g: &Geometry, link: Prefix) -> bool {
-    link.bits() <= g.first_bits() && g.last_bits() <= link.last_bits()
-}
-
-/// Whether an on-link prefix and delegated ones clash: it may lie in the part that is excluded from one of them, which
-/// stays with the delegating side (PD-11).
-fn clashes(pool: &Pool, on_link: Prefix) -> bool {
-    let (first, last) = (pool.geometry.first_bits(), pool.geometry.last_bits());
-    if last < on_link.bits() || on_link.last_bits() < first {
-        return false;
-    }
-    let length = u32::from(pool.geometry.length_bits());
-    let delegated = Prefix::containing(on_link.bits(), length).ok();
-    let excluded = delegated
-        .filter(|delegated| pool.geometry.slot_of(*delegated).is_some())
-        .and_then(|delegated| pool.exclude?.of(delegated));
-    !excluded.is_some_and(|excluded| excluded.contains(on_link))
-}
-
-/// No two pools share an address, and delegated prefixes lie outside every on-link prefix, but for what is excluded from
-/// them (PD-11, FO-102).
-pub(super) fn check_overlaps(c: &mut Checker, links: &[Link], pools: &[(usize, Pool)]) {
-    for (n, (i, pool)) in pools.iter().enumerate() {
-        let field = if pool.kind == IaKind::Pd { "prefixes" } else { "addresses" };
-        for (_, other) in &pools[..n] {
-            if pool.geometry.overlaps(&other.geometry) {
-                c.fail(
-                    Item::Pool(*i),
-                    field,
-                    format!("overlaps pool `{}`: an address is in one pool (FO-102)", other.name),
-                );
-            }
-        }
-        if pool.kind != IaKind::Pd {
-            continue;
-        }
-        for link in links {
-            let clash = link.prefixes.iter().find(|on_link| clashes(pool, **on_link));
-            if let Some(clash) = clash {
-                let message = format!("overlaps the on-link prefix {clash} of link `{}` (PD-11)", link.name);
-                c.fail(Item::Pool(*i), field, message);
-            }
-        }
-    }
 }

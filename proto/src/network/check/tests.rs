@@ -7,7 +7,7 @@ use crate::pool::{Allocator, Pool};
 use crate::time::Lifetime;
 use crate::v1;
 
-fn octets(text: &str) -> Vec<u8> {
+pub(super) fn octets(text: &str) -> Vec<u8> {
     text.parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec()
 }
 
@@ -17,7 +17,7 @@ fn on_link(text: &str) -> v1::Prefix {
 }
 
 /// One link with an address pool and a pool of /56.
-fn wire() -> v1::Network {
+pub(super) fn wire() -> v1::Network {
     let pool = |name: &str, kind: v1::IaKind, first: &str, last: &str, length_bits| v1::Pool {
         name: name.into(),
         link: "lan".into(),
@@ -53,6 +53,16 @@ fn checked(change: impl FnOnce(&mut v1::Network)) -> Result<Network, Vec<(Item, 
     change(&mut wire);
     fill_defaults(&mut wire);
     Network::from_wire(&wire).map_err(|errors| errors.iter().map(|e| (e.item, e.field)).collect())
+}
+
+/// The errors of what somebody wants to have in force; what is in force passes all the same.
+fn refused_when_new(change: impl FnOnce(&mut v1::Network)) -> Vec<(Item, &'static str)> {
+    let mut wire = wire();
+    change(&mut wire);
+    fill_defaults(&mut wire);
+    assert_eq!(Network::from_wire(&wire).map(|_| ()), Ok(()), "what is in force stays");
+    let errors = Network::accept(&wire).err().unwrap_or_default();
+    errors.iter().map(|e| (e.item, e.field)).collect()
 }
 
 fn pool(change: impl FnOnce(&mut v1::Pool)) -> Result<Pool, Vec<(Item, &'static str)>> {
@@ -123,6 +133,22 @@ fn a_pool_without_bounds_gives_its_defaults_whatever_a_class_asks_for() {
     let pool = pool(|_| {}).unwrap();
     let wish = LifetimeWish { preferred: Some(secs(1)), valid: Some(secs(u32::MAX)) };
     assert_eq!(pool.desired(wish), (pool.preferred, pool.valid));
+}
+
+#[test]
+fn the_default_lead_of_a_large_pool_is_its_valid_lifetime_and_a_year_at_most() {
+    let with = |valid: u32| {
+        pool(|pool| {
+            (pool.first, pool.last) = (octets("2001:db8:1::"), octets("2001:db8:1::ffff:ffff:ffff:ffff"));
+            pool.valid_lifetime_secs = valid;
+        })
+        .map(|pool| pool.mclt)
+    };
+    let year = super::pools::MCLT_SECS_MAX;
+    assert_eq!(with(200_000), Ok(secs(200_000)));
+    assert_eq!(with(year), Ok(secs(year)));
+    assert_eq!(with(400 * 86_400), Ok(secs(year)));
+    assert_eq!(with(u32::MAX), Ok(secs(3600)), "for ever is given once it is acknowledged only (FO-410)");
 }
 
 #[test]
@@ -239,6 +265,12 @@ fn sv_176_relays_supply_nothing_that_the_protocol_itself_uses() {
         assert_eq!(with(&[65, code]), Err(vec![(Item::Global, "relay_supplied")]), "{code}");
     }
     assert_eq!(with(&[70_000]), Err(vec![(Item::Global, "relay_supplied")]));
+    let codes = |wire: fn(&mut v1::Network)| checked(wire).unwrap().relay_supplied;
+    assert_eq!(codes(|_| {}), [65]);
+    assert_eq!(codes(|wire| wire.relay_supplied = vec![65, 23, 65]), [23, 65]);
+    assert_eq!(codes(|wire| wire.no_relay_supplied = true), [0; 0]);
+    let both = refused_when_new(|wire| (wire.no_relay_supplied, wire.relay_supplied) = (true, vec![65]));
+    assert_eq!(both, [(Item::Global, "relay_supplied")]);
 }
 
 #[test]
@@ -267,4 +299,64 @@ fn sv_157_a_class_tests_for_values_that_a_client_or_relay_can_send() {
         assert!(!with(field, most + 1) || most == 65_000, "{field:?}");
         assert!(!with(field, 65_536), "{field:?}");
     }
+}
+
+#[test]
+fn sv_153_no_two_links_have_the_same_selector_in_what_is_newly_written() {
+    let selector = |interface_id: &[u8], relay_id: &[u8]| v1::LinkSelector {
+        interface_id: interface_id.to_vec(),
+        relay_id: relay_id.to_vec(),
+        ..v1::LinkSelector::default()
+    };
+    let with = |first: Vec<v1::LinkSelector>, second: Vec<v1::LinkSelector>| {
+        refused_when_new(|wire| {
+            wire.links[0].selectors = first;
+            wire.links.push(v1::Link { name: "b".into(), selectors: second, ..v1::Link::default() });
+        })
+    };
+    let (one, other, both) = (selector(b"a", b""), selector(b"", b"aaa"), selector(b"a", b"aaa"));
+    assert_eq!(with(vec![one.clone()], vec![one.clone()]), [(Item::Link(1), "select")]);
+    assert_eq!(
+        with(vec![one.clone(), other.clone()], vec![both.clone(), other.clone()]),
+        [(Item::Link(1), "select")]
+    );
+    assert_eq!(with(vec![one.clone(), one.clone()], vec![other.clone()]), [], "twice on one link");
+    assert_eq!(
+        with(vec![both], vec![one, other]),
+        [],
+        "the first that fits is chosen, the others still can be"
+    );
+}
+
+#[test]
+fn no_pool_and_no_link_has_addresses_that_are_no_clients_own_in_what_is_newly_written() {
+    let link = |text: &str| {
+        refused_when_new(|wire| {
+            wire.links.push(v1::Link {
+                name: "b".into(),
+                prefixes: vec![on_link(text)],
+                ..v1::Link::default()
+            });
+        })
+    };
+    for text in
+        ["fe80::/10", "fe80::/64", "febf:ffff::/32", "fe00::/8", "ff00::/8", "ff02::/16", "::/127", "::1/128"]
+    {
+        assert_eq!(link(text), [(Item::Link(1), "prefixes")], "{text}");
+    }
+    for text in ["2001:db8:2::/64", "fc00::/7", "fec0::/10", "::2/127", "64:ff9b::/96"] {
+        assert_eq!(link(text), [], "{text}");
+    }
+    let delegated = |first: &str, last: &str| {
+        refused_when_new(|wire| (wire.pools[1].first, wire.pools[1].last) = (octets(first), octets(last)))
+    };
+    assert_eq!(delegated("ff00::", "ff00:0:0:ff00::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("fe7f:ffff:ffff:ff00::", "fe80::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("::", "0:0:0:ff00::"), [(Item::Pool(1), "prefixes")]);
+    assert_eq!(delegated("fe7f:ffff:ffff:ff00::", "fe7f:ffff:ffff:ff00::"), []);
+    let addresses = refused_when_new(|wire| {
+        wire.links[0].prefixes.push(on_link("fe80::/64"));
+        (wire.pools[0].first, wire.pools[0].last) = (octets("fe80::1"), octets("fe80::ffff"));
+    });
+    assert_eq!(addresses, [(Item::Link(0), "prefixes"), (Item::Pool(0), "addresses")]);
 }

@@ -2,7 +2,7 @@
 
 use super::lab::{Lab, applying, network};
 use crate::machine::{
-    Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Machine, Outcome, invariants,
+    Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Machine, NetworkRefusal, Outcome, invariants,
 };
 use leasehold_proto::network::{Network, fill_defaults};
 use leasehold_proto::v1;
@@ -149,4 +149,23 @@ fn pd_14_a_pool_comes_back_by_entries_of_today_and_not_where_an_older_program_ap
         let (before, after) = out_and_back(out, back);
         assert_ne!(before, after, "format {out}, then {back}: as an older program numbered it");
     }
+}
+
+#[test]
+fn what_is_refused_by_now_applies_where_it_was_taken_before_and_cannot_be_proposed_again() {
+    let mut lab = Lab::new();
+    // Two links that one selector chooses, as an earlier release let into the log.
+    let mut wire = network();
+    let selector = v1::LinkSelector { interface_id: b"port 7".to_vec(), ..Default::default() };
+    wire.links[0].selectors = vec![selector.clone()];
+    wire.links.push(v1::Link { name: "b".into(), selectors: vec![selector], ..Default::default() });
+    assert_eq!(lab.configure(&wire).outcomes, [Outcome::NetworkApplied { version: 2 }]);
+    let rows: Vec<_> = lab.machine.rows().collect();
+    let restored = Machine::from_rows(&mut rows.clone().into_iter()).unwrap();
+    assert_eq!(restored.rows().collect::<Vec<_>>(), rows);
+    fill_defaults(&mut wire);
+    let NetworkRefusal::Invalid(lines) = restored.check_network(&wire).unwrap_err() else { panic!() };
+    assert!(lines.len() == 1 && lines[0].contains("port 7"), "{lines:?}");
+    wire.links[1].selectors.clear();
+    assert_eq!(restored.check_network(&wire), Ok(()));
 }

@@ -1,6 +1,7 @@
 //! The file form, both ways, with every key in it; errors, each with its line; and that every key is explained.
 
-use std::collections::BTreeSet;
+mod rules;
+
 use std::path::Path;
 
 use leasehold_proto::v1;
@@ -179,8 +180,8 @@ fn errors_of_links_pools_and_relationships_point_at_their_line() {
         errors(text),
         "n.toml:4: link[1].classes: there is no class `gone`
 n.toml:5: link[1].select[1].relay: is missing: write one of relay, relay_id, interface_id, remote_id and subscriber_id
-n.toml:7: link[1].limits.leases_per_client: must be from 1 to 4294967294, not 0
-n.toml:8: link[1].limits.messages_per_port: must be a whole number or \"unlimited\", not \"many\"
+n.toml:7: link[1].limits.leases_per_client: must be a whole number from 1 to 4294967294, or \"unlimited\", not 0
+n.toml:8: link[1].limits.messages_per_port: must be a whole number from 1 to 4294967294, or \"unlimited\", not \"many\"
 n.toml:13: pool[1].exclude_subnet: means nothing without `exclude_length`
 n.toml:14: pool[1].allocator: `random` is neither `hashed` nor `in-order`
 n.toml:19: relationship[1].preference: must be from 0 to 255, not 256
