@@ -4,6 +4,7 @@ mod differential;
 mod document;
 mod grammar;
 mod refused;
+mod round_trip;
 mod vectors;
 
 use super::*;
