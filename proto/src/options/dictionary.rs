@@ -5,7 +5,7 @@
 
 use super::catalogue::{self, Entry, Form};
 use super::decode::decode;
-use super::encode::{encode, untyped};
+use super::encode::{EMPTY, encode, untyped};
 use super::grammar::{Count, SubOption, Type};
 use super::value::{Value, octets_text};
 use super::{OptionError, VENDOR_OPTS, enterprise_of};
@@ -172,6 +172,8 @@ impl Dictionary {
         let instance = |data| Instance { code: entry.code, data };
         match (entry.form, value) {
             (Form::Once, value) => Ok(vec![instance(encode(&self.type_of(entry, None)?, value)?)]),
+            (Form::Repeated, Value::List(values)) if values.is_empty() => Err(EMPTY.to_owned()),
+            (Form::ByEnterprise, Value::Table(entries)) if entries.is_empty() => Err(EMPTY.to_owned()),
             (Form::Repeated, Value::List(values)) => {
                 let ty = self.type_of(entry, None)?;
                 let one = |(i, value): (usize, &Value)| {

@@ -8,6 +8,9 @@ use super::grammar::{Count, Field, SubOption, Type};
 use super::value::{Value, octets_of};
 use crate::words::Prefix;
 
+/// Said of an array, table or text without anything in it: it would be kept as nothing, and nobody would notice.
+pub(super) const EMPTY: &str = "is empty: leave it out";
+
 /// The octets of a value of a type.
 ///
 /// # Errors
@@ -44,7 +47,7 @@ fn write(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
         Type::List { item, some } => {
             let Value::List(values) = value else { return Err(wrong("an array", value)) };
             if *some && values.is_empty() {
-                return Err("is empty: leave it out".to_owned());
+                return Err(EMPTY.to_owned());
             }
             for (i, value) in values.iter().enumerate() {
                 write(item, value, out).map_err(|error| at(&format!("item {}", i + 1), &error))?;
@@ -87,7 +90,7 @@ fn parsed<T: std::str::FromStr>(value: &Value, wanted: &str) -> Result<T, String
 
 fn checked_text(text: &str) -> Result<&str, String> {
     if text.is_empty() {
-        Err("is empty: leave it out".to_owned())
+        Err(EMPTY.to_owned())
     } else if text.contains('\0') {
         Err("holds a NUL, which texts do not end with here (SV-114)".to_owned())
     } else {
@@ -276,7 +279,7 @@ fn known_instances(sub: &SubOption, value: &Value) -> Result<Vec<Vec<u8>>, Strin
 /// What to write.
 pub(super) fn untyped(value: &Value) -> Result<Vec<Vec<u8>>, String> {
     match value {
-        Value::List(values) if values.is_empty() => Err("is empty: leave it out".to_owned()),
+        Value::List(values) if values.is_empty() => Err(EMPTY.to_owned()),
         Value::List(values) => values.iter().map(untyped_one).collect(),
         value => Ok(vec![untyped_one(value)?]),
     }

@@ -23,6 +23,10 @@ fn errors_say_where_in_the_value_and_what_to_write() {
         ("sol_max_rt", text("1h"), "must be a whole number, not a string"),
         ("captive_portal", text(""), "is empty: leave it out"),
         ("captive_portal", text("a\0"), "NUL"),
+        ("ntp_servers", list([]), "is empty: leave it out"),
+        ("map_e", list([]), "is empty: leave it out"),
+        ("vendor_options", table([]), "is empty: leave it out"),
+        ("vendor_class", table([]), "is empty: leave it out"),
         ("ntp_servers", table([]), "must be an array of values, not a table"),
         ("ntp_servers", list([table([])]), "item 1: must have exactly one of `address`, `multicast`, `name`"),
         (
