@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use leasehold_proto::network::NetworkError;
+
 use crate::config::document::Table;
 
 /// Where an item stands in the file.
@@ -12,12 +14,14 @@ pub(super) struct Places {
     /// Where the item begins.
     pub(super) at: usize,
     fields: BTreeMap<&'static str, usize>,
+    /// Of each option, in their order on the wire: the whole path of its key, and where its value begins.
+    options: Vec<(String, usize)>,
 }
 
 impl Places {
     /// Those of an item: the fields that rules may complain about.
     pub(super) fn of(table: &Table<'_>, fields: &[&'static str]) -> Self {
-        let mut places = Self { path: table.field(""), at: table.at, fields: BTreeMap::new() };
+        let mut places = Self { path: table.field(""), at: table.at, ..Self::default() };
         places.add(table, fields);
         places
     }
@@ -34,8 +38,19 @@ impl Places {
         self.fields.insert(field, at);
     }
 
-    /// A field, or else the item.
-    pub(super) fn place(&self, field: &str) -> usize {
-        self.fields.get(field).copied().unwrap_or(self.at)
+    /// The options of the item.
+    pub(super) fn set_options(&mut self, options: Vec<(String, usize)>) {
+        self.options = options;
+    }
+
+    /// Where an error stands, and the path of what it is about: one option, else the field, else the item.
+    pub(super) fn of_error(&self, error: &NetworkError) -> (usize, String) {
+        match error.option.and_then(|index| self.options.get(index)) {
+            Some((path, at)) => (*at, path.clone()),
+            None => {
+                let at = self.fields.get(error.field).copied().unwrap_or(self.at);
+                (at, format!("{}{}", self.path, error.field))
+            }
+        }
     }
 }
