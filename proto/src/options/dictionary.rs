@@ -8,6 +8,7 @@ use super::decode::decode;
 use super::encode::{EMPTY, each, encode, untyped};
 use super::error::{Step, ValueError};
 use super::grammar::{Count, SubOption, Type};
+use super::rules::rule_of;
 use super::value::{Value, octets_text};
 use super::{OptionError, VENDOR_OPTS, enterprise_of};
 use crate::v1;
@@ -173,12 +174,12 @@ impl Dictionary {
     fn encode_known(&self, entry: &Entry, value: &Value) -> Result<Vec<Instance>, ValueError> {
         let instance = |data| Instance { code: entry.code, data };
         match (entry.form, value) {
-            (Form::Once, value) => Ok(vec![instance(encode(&self.type_of(entry, None)?, value)?)]),
+            (Form::Once, value) => Ok(vec![instance(encode_one(entry, &self.type_of(entry, None)?, value)?)]),
             (Form::Repeated, Value::List(values)) if values.is_empty() => Err(EMPTY.to_owned().into()),
             (Form::ByEnterprise, Value::Table(entries)) if entries.is_empty() => Err(EMPTY.to_owned().into()),
             (Form::Repeated, Value::List(values)) => {
                 let ty = self.type_of(entry, None)?;
-                each(values, |value| encode(&ty, value).map(instance))
+                each(values, |value| encode_one(entry, &ty, value).map(instance))
             }
             (Form::Repeated, value) => {
                 Err(format!("must be an array of values, not {}", value.kind()).into())
@@ -311,21 +312,33 @@ impl Dictionary {
         }
         match self.coded(code) {
             None => Ok(()),
-            Some(Named::Defined(defined)) => check_type(&defined.ty, data),
+            Some(Named::Defined(defined)) => check_type(&defined.ty, data).map(drop),
             Some(Named::Known(entry)) if entry.form == Form::ByEnterprise => {
                 let enterprise = enterprise_of(code, data).ok_or("has no enterprise number")?;
-                check_type(&self.type_of(entry, Some(enterprise))?, &data[4..])
+                check_type(&self.type_of(entry, Some(enterprise))?, &data[4..]).map(drop)
             }
-            Some(Named::Known(entry)) => check_type(&self.type_of(entry, None)?, data),
+            Some(Named::Known(entry)) => {
+                let value = check_type(&self.type_of(entry, None)?, data)?;
+                rule_of(entry.code).map_or(Ok(()), |rule| rule(&value)).map_err(|error| error.to_string())
+            }
         }
     }
 }
 
-/// Data that reads, and reads back as itself.
-fn check_type(ty: &Type, data: &[u8]) -> Result<(), String> {
+/// One value of an option of the catalogue.
+fn encode_one(entry: &Entry, ty: &Type, value: &Value) -> Result<Vec<u8>, ValueError> {
+    let data = encode(ty, value)?;
+    if let Some(rule) = rule_of(entry.code) {
+        rule(&decode(ty, &data)?)?;
+    }
+    Ok(data)
+}
+
+/// Data that reads, and reads back as itself: its value.
+fn check_type(ty: &Type, data: &[u8]) -> Result<Value, String> {
     let value = decode(ty, data)?;
     if encode(ty, &value).map_err(|error| error.to_string())? == data {
-        Ok(())
+        Ok(value)
     } else {
         Err("is not in the one form that its type has".to_owned())
     }

@@ -10,6 +10,7 @@ mod dictionary;
 mod encode;
 mod error;
 pub mod grammar;
+mod rules;
 mod value;
 
 #[cfg(test)]

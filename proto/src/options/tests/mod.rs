@@ -5,6 +5,7 @@ mod document;
 mod grammar;
 mod refused;
 mod round_trip;
+mod rules;
 mod vectors;
 
 use super::*;

@@ -152,6 +152,13 @@ n.toml:18: options.raw.250: item 2: value: item 2: must be from 0 to 255"
     );
     let said = errors(&text.replace("70000", "2"));
     assert!(said.contains("n.toml:11: options.encrypted_dns: item 2: name is missing"), "{said}");
+    let text = format!(
+        "[options.map_t]\ndefault_mapping = \"::/0\"\n[[options.map_t.rules]]\nflags = 0\nea_length = 0\nprefix = \"::/0\"\n\
+         prefix4 = \"0.0.0.0/0\"\n[options.map_t.rules.options.ports]\noffset = 6\npsid_length = 4\npsid = 3\n{LEAST}"
+    );
+    let at = "n.toml:11: options.map_t: rules: item 1: options: ports: psid: has bits behind its first 4";
+    assert_eq!(errors(&text), format!("{at} (RFC 7598 §4.5): write 0x3000 for PSID 3"));
+    read(&text.replace("psid = 3", "psid = 0x3000"));
 }
 
 #[test]
