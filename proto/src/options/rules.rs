@@ -14,6 +14,7 @@ type Rule = fn(&Value) -> Result<(), ValueError>;
 pub(super) fn rule_of(code: u16) -> Option<Rule> {
     match code {
         94..=96 => Some(softwire),
+        144 => Some(service_parameters),
         _ => None,
     }
 }
@@ -59,14 +60,44 @@ fn port_parameters(value: &Value) -> Result<(), ValueError> {
     wrong("psid", message)
 }
 
+/// Keys that encrypted DNS has no use for, since the addresses stand in the option itself (RFC 9463), and keys that stand
+/// twice, for which a client takes all of them for broken (RFC 9460 §2.2).
+fn service_parameters(value: &Value) -> Result<(), ValueError> {
+    for (key, value) in entries(field(value, "parameters")) {
+        let is_known = !key.starts_with(|c: char| c.is_ascii_digit());
+        let message = match (key.as_str(), value) {
+            ("4", _) => hint("ipv4hint"),
+            ("6", _) => hint("ipv6hint"),
+            (_, Value::List(values)) if !is_known => {
+                format!("stands there {} times, and may once (RFC 9460 §2.2)", values.len())
+            }
+            _ => continue,
+        };
+        let error = ValueError::from(message).inside(Step::Key(key.clone()));
+        return Err(error.inside(Step::Key("parameters".to_owned())));
+    }
+    Ok(())
+}
+
+fn hint(name: &str) -> String {
+    format!("is {name}, which may not stand here: write `addresses` (RFC 9463)")
+}
+
+fn entries(value: Option<&Value>) -> &[(String, Value)] {
+    match value {
+        Some(Value::Table(entries)) => entries,
+        _ => &[],
+    }
+}
+
+fn field<'v>(table: &'v Value, name: &str) -> Option<&'v Value> {
+    entries(Some(table)).iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
 /// A number that the type demands.
 fn number(table: &Value, name: &str) -> u64 {
-    match table {
-        Value::Table(entries) => entries.iter().find_map(|(key, value)| match value {
-            Value::Integer(number) if key == name => Some(*number),
-            _ => None,
-        }),
-        _ => None,
+    match field(table, name) {
+        Some(Value::Integer(number)) => *number,
+        _ => 0,
     }
-    .unwrap_or_default()
 }

@@ -70,3 +70,38 @@ fn op_02_port_parameters_written_as_octets_keep_the_same_rule() {
         assert!(said.contains("write 0x3000 for PSID 3"), "{name}: {said}");
     }
 }
+
+#[test]
+fn op_02_service_parameters_that_clients_refuse_are_refused() {
+    let dictionary = Dictionary::default();
+    let with = |parameters: Value| {
+        let resolver = [("priority", number(1)), ("name", text("a")), ("addresses", texts(["2001:db8::1"]))];
+        let plain = table(resolver.clone());
+        let [priority, name, addresses] = resolver;
+        list([plain, table([priority, name, addresses, ("parameters", parameters)])])
+    };
+    let said = |parameters: Value| {
+        let said = dictionary.encode("encrypted_dns", &with(parameters));
+        said.map(drop).map_err(|error| error.to_string())
+    };
+    let alpn = || ("alpn", texts(["h2", "dot"]));
+    assert_eq!(said(table([alpn(), ("9", text("0x01")), ("10", text("0x02"))])), Ok(()));
+    let hint = |key: &str, family: &str| {
+        format!(
+            "item 2: parameters: {key}: is {family}, which may not stand here: write `addresses` (RFC 9463)"
+        )
+    };
+    assert_eq!(said(table([alpn(), ("4", text("0xc0000201"))])), Err(hint("4", "ipv4hint")));
+    assert_eq!(said(table([("6", text("0x01"))])), Err(hint("6", "ipv6hint")));
+    assert_eq!(
+        said(table([alpn(), ("9", texts(["0x01", "0x02"]))])),
+        Err("item 2: parameters: 9: stands there 2 times, and may once (RFC 9460 §2.2)".to_owned())
+    );
+    let octets = |parameters: &str| {
+        let data = hex(&format!("0001 0003 016100 0010 20010db8000000000000000000000001 {parameters}"));
+        dictionary.check(144, &data).map_err(|error| error.message)
+    };
+    assert_eq!(octets("0001 0003 026832 0009 0001 01"), Ok(()));
+    assert!(octets("0004 0004 c0000201").unwrap_err().contains("ipv4hint"));
+    assert!(octets("0009 0001 01 0009 0001 02").unwrap_err().contains("stands there 2 times"));
+}
