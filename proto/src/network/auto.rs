@@ -86,7 +86,8 @@ pub fn keep_shards(wire: &mut v1::Network, in_force: Option<&v1::Network>) {
 /// Checks the `auto` section.
 pub(super) fn check(wire: &v1::Network, fail: &mut dyn FnMut(NetworkError)) -> Option<Auto> {
     let raw = wire.auto.as_ref()?;
-    let mut complain = |field, message: String| fail(NetworkError { item: Item::Auto, field, message });
+    let mut complain =
+        |field, message: String| fail(NetworkError { item: Item::Auto, field, option: None, message });
     let (mut frontends, mut listed) = (Vec::new(), BTreeSet::new());
     for name in &raw.frontends {
         match FrontendId::new(name) {
@@ -120,7 +121,7 @@ pub(super) fn check(wire: &v1::Network, fail: &mut dyn FnMut(NetworkError)) -> O
         if is_server_name(&relationship.name) {
             let message =
                 format!("`{}` is the name of one that the store makes: choose another", relationship.name);
-            fail(NetworkError { item: Item::Relationship(i), field: "name", message });
+            fail(NetworkError { item: Item::Relationship(i), field: "name", option: None, message });
         }
     }
     Some(Auto { frontends, shards: raw.shards })

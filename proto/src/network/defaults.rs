@@ -73,7 +73,7 @@ pub fn check_complete(wire: &v1::Network) -> Result<(), Vec<NetworkError>> {
     let mut missing = |item, field, is_missing: bool| {
         if is_missing {
             let message = "has no value, and the store fills no defaults in: fill them in before".to_owned();
-            errors.push(NetworkError { item, field, message });
+            errors.push(NetworkError { item, field, option: None, message });
         }
     };
     let timing = wire.timing.unwrap_or_default();

@@ -138,13 +138,17 @@ fn read_record(fields: &[Field], required: usize, data: &mut &[u8]) -> Result<Va
     if fields.iter().all(|field| field.name.is_none()) {
         return Ok(Value::List(values.into_iter().map(|(_, value)| value).collect()));
     }
-    let is_empty = |value: &Value| match value {
-        Value::List(values) => values.is_empty(),
-        Value::Table(entries) => entries.is_empty(),
+    let shown = fields.iter().zip(values).filter(|(field, (_, value))| !is_left_out(&field.ty, value));
+    Ok(Value::Table(shown.filter_map(|(_, (name, value))| Some((name?, value))).collect()))
+}
+
+/// Whether a field need not be written, since [`super::encode`] has the same for it if it is not.
+fn is_left_out(ty: &Type, value: &Value) -> bool {
+    match (ty, value) {
+        (Type::List { some: false, .. }, Value::List(values)) => values.is_empty(),
+        (Type::SubOptions { .. }, Value::Table(entries)) => entries.is_empty(),
         _ => false,
-    };
-    let shown = values.into_iter().filter(|(_, value)| !is_empty(value));
-    Ok(Value::Table(shown.filter_map(|(name, value)| Some((name?, value))).collect()))
+    }
 }
 
 fn read_sub_options(known: &[SubOption], one: bool, data: &mut &[u8]) -> Result<Value, String> {

@@ -5,8 +5,10 @@
 
 use super::catalogue::{self, Entry, Form};
 use super::decode::decode;
-use super::encode::{encode, untyped};
+use super::encode::{EMPTY, each, encode, untyped};
+use super::error::{Step, ValueError};
 use super::grammar::{Count, SubOption, Type};
+use super::rules::rule_of;
 use super::value::{Value, octets_text};
 use super::{OptionError, VENDOR_OPTS, enterprise_of};
 use crate::v1;
@@ -155,56 +157,60 @@ impl Dictionary {
     ///
     /// # Errors
     /// When there is no such option, or the value does not fit: where, why, and what to write.
-    pub fn encode(&self, name: &str, value: &Value) -> Result<Vec<Instance>, String> {
+    pub fn encode(&self, name: &str, value: &Value) -> Result<Vec<Instance>, ValueError> {
         match self.named(name) {
             Some(Named::Known(entry)) => self.encode_known(entry, value),
             Some(Named::Defined(defined)) => {
                 Ok(vec![Instance { code: defined.code, data: encode(&defined.ty, value)? }])
             }
             None => {
-                Err("is not a known option: define it by [[option]], or write it under `raw` by its code"
-                    .to_owned())
+                let message =
+                    "is not a known option: define it by [[option]], or write it under `raw` by its code";
+                Err(message.to_owned().into())
             }
         }
     }
 
-    fn encode_known(&self, entry: &Entry, value: &Value) -> Result<Vec<Instance>, String> {
+    fn encode_known(&self, entry: &Entry, value: &Value) -> Result<Vec<Instance>, ValueError> {
         let instance = |data| Instance { code: entry.code, data };
         match (entry.form, value) {
-            (Form::Once, value) => Ok(vec![instance(encode(&self.type_of(entry, None)?, value)?)]),
+            (Form::Once, value) => Ok(vec![instance(encode_one(entry, &self.type_of(entry, None)?, value)?)]),
+            (Form::Repeated, Value::List(values)) if values.is_empty() => Err(EMPTY.to_owned().into()),
+            (Form::ByEnterprise, Value::Table(entries)) if entries.is_empty() => Err(EMPTY.to_owned().into()),
             (Form::Repeated, Value::List(values)) => {
                 let ty = self.type_of(entry, None)?;
-                let one = |(i, value): (usize, &Value)| {
-                    encode(&ty, value).map(instance).map_err(|error| format!("item {}: {error}", i + 1))
-                };
-                values.iter().enumerate().map(one).collect()
+                each(values, |value| encode_one(entry, &ty, value).map(instance))
             }
-            (Form::Repeated, value) => Err(format!("must be an array of values, not {}", value.kind())),
+            (Form::Repeated, value) => {
+                Err(format!("must be an array of values, not {}", value.kind()).into())
+            }
             (Form::ByEnterprise, Value::Table(entries)) => {
-                entries.iter().map(|(key, value)| self.encode_enterprise(entry, key, value)).collect()
+                let one = |(key, value): &(String, Value)| {
+                    let data = self.encode_enterprise(entry, key, value);
+                    data.map(instance).map_err(|error| error.inside(Step::Key(key.clone())))
+                };
+                entries.iter().map(one).collect()
             }
             (Form::ByEnterprise, value) => {
-                Err(format!("must be a table of values by enterprise number, not {}", value.kind()))
+                Err(format!("must be a table of values by enterprise number, not {}", value.kind()).into())
             }
         }
     }
 
-    fn encode_enterprise(&self, entry: &Entry, key: &str, value: &Value) -> Result<Instance, String> {
+    fn encode_enterprise(&self, entry: &Entry, key: &str, value: &Value) -> Result<Vec<u8>, ValueError> {
         // Written in one way only, so that no enterprise stands twice (OP-02).
         let number = key.parse::<u32>().ok().filter(|number| number.to_string() == key);
-        let number = number.ok_or_else(|| format!("`{key}` is not an enterprise number"))?;
-        let content =
-            encode(&self.type_of(entry, Some(number))?, value).map_err(|error| format!("{key}: {error}"))?;
+        let number = number.ok_or_else(|| "is not an enterprise number".to_owned())?;
         let mut data = number.to_be_bytes().to_vec();
-        data.extend(content);
-        Ok(Instance { code: entry.code, data })
+        data.extend(encode(&self.type_of(entry, Some(number))?, value)?);
+        Ok(data)
     }
 
     /// What is written under `raw` for a code, as instances.
     ///
     /// # Errors
     /// What to write.
-    pub fn encode_raw(&self, code: &str, value: &Value) -> Result<Vec<Instance>, String> {
+    pub fn encode_raw(&self, code: &str, value: &Value) -> Result<Vec<Instance>, ValueError> {
         let number = code.parse::<u16>().ok().filter(|number| number.to_string() == code);
         let code = number.ok_or_else(|| format!("`{code}` is not an option code"))?;
         Ok(untyped(value)?.into_iter().map(|data| Instance { code, data }).collect())
@@ -306,21 +312,33 @@ impl Dictionary {
         }
         match self.coded(code) {
             None => Ok(()),
-            Some(Named::Defined(defined)) => check_type(&defined.ty, data),
+            Some(Named::Defined(defined)) => check_type(&defined.ty, data).map(drop),
             Some(Named::Known(entry)) if entry.form == Form::ByEnterprise => {
                 let enterprise = enterprise_of(code, data).ok_or("has no enterprise number")?;
-                check_type(&self.type_of(entry, Some(enterprise))?, &data[4..])
+                check_type(&self.type_of(entry, Some(enterprise))?, &data[4..]).map(drop)
             }
-            Some(Named::Known(entry)) => check_type(&self.type_of(entry, None)?, data),
+            Some(Named::Known(entry)) => {
+                let value = check_type(&self.type_of(entry, None)?, data)?;
+                rule_of(entry.code).map_or(Ok(()), |rule| rule(&value)).map_err(|error| error.to_string())
+            }
         }
     }
 }
 
-/// Data that reads, and reads back as itself.
-fn check_type(ty: &Type, data: &[u8]) -> Result<(), String> {
+/// One value of an option of the catalogue.
+fn encode_one(entry: &Entry, ty: &Type, value: &Value) -> Result<Vec<u8>, ValueError> {
+    let data = encode(ty, value)?;
+    if let Some(rule) = rule_of(entry.code) {
+        rule(&decode(ty, &data)?)?;
+    }
+    Ok(data)
+}
+
+/// Data that reads, and reads back as itself: its value.
+fn check_type(ty: &Type, data: &[u8]) -> Result<Value, String> {
     let value = decode(ty, data)?;
-    if encode(ty, &value)? == data {
-        Ok(())
+    if encode(ty, &value).map_err(|error| error.to_string())? == data {
+        Ok(value)
     } else {
         Err("is not in the one form that its type has".to_owned())
     }

@@ -4,35 +4,39 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::error::{Step, ValueError};
 use super::grammar::{Count, Field, SubOption, Type};
 use super::value::{Value, octets_of};
 use crate::words::Prefix;
+
+/// Said of an array, table or text without anything in it: it would be kept as nothing, and nobody would notice.
+pub(super) const EMPTY: &str = "is empty: leave it out";
 
 /// The octets of a value of a type.
 ///
 /// # Errors
 /// Where in the value, what is wrong, and what to write.
-pub fn encode(ty: &Type, value: &Value) -> Result<Vec<u8>, String> {
+pub fn encode(ty: &Type, value: &Value) -> Result<Vec<u8>, ValueError> {
     let mut out = Vec::new();
     write(ty, value, &mut out)?;
     Ok(out)
 }
 
-fn write(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+fn write(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), ValueError> {
     match ty {
         Type::Unsigned { octets, min, max } => {
-            let Value::Integer(number) = value else { return Err(wrong("a whole number", value)) };
+            let Value::Integer(number) = value else { return Err(wrong("a whole number", value).into()) };
             let number = u32::try_from(*number).ok().filter(|n| (min..=max).contains(&n));
             let number = number.ok_or_else(|| format!("must be from {min} to {max}"))?;
             out.extend(&number.to_be_bytes()[4 - octets..]);
         }
         Type::Bool => match value {
             Value::Bool(flag) => out.push(u8::from(*flag)),
-            _ => return Err(wrong("`true` or `false`", value)),
+            _ => return Err(wrong("`true` or `false`", value).into()),
         },
         Type::Empty => match value {
             Value::Bool(true) => {}
-            _ => return Err("has no value: write `true`, or leave it out".to_owned()),
+            _ => return Err("has no value: write `true`, or leave it out".to_owned().into()),
         },
         Type::Address => out.extend(parsed::<Ipv6Addr>(value, "an IPv6 address")?.octets()),
         Type::Ipv4 => out.extend(parsed::<Ipv4Addr>(value, "an IPv4 address")?.octets()),
@@ -42,19 +46,19 @@ fn write(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
         Type::String => out.extend(checked_text(text(value, "a string")?)?.bytes()),
         Type::Opaque => out.extend(octets_of(text(value, "octets, as \"0x0102\" or plain text,")?)?),
         Type::List { item, some } => {
-            let Value::List(values) = value else { return Err(wrong("an array", value)) };
+            let Value::List(values) = value else { return Err(wrong("an array", value).into()) };
             if *some && values.is_empty() {
-                return Err("is empty: leave it out".to_owned());
+                return Err(EMPTY.to_owned().into());
             }
             for (i, value) in values.iter().enumerate() {
-                write(item, value, out).map_err(|error| at(&format!("item {}", i + 1), &error))?;
+                write(item, value, out).map_err(|error| error.inside(Step::Item(i)))?;
             }
         }
         Type::Sized { octets, inner } => {
             let data = encode(inner, value)?;
             let max = if *octets == 1 { usize::from(u8::MAX) } else { usize::from(u16::MAX) };
             if data.len() > max {
-                return Err(format!("is {} octets long, and at most {max} fit", data.len()));
+                return Err(format!("is {} octets long, and at most {max} fit", data.len()).into());
             }
             out.extend(&data.len().to_be_bytes()[size_of::<usize>() - octets..]);
             out.extend(data);
@@ -63,10 +67,6 @@ fn write(ty: &Type, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
         Type::SubOptions { known, one } => write_sub_options(known, *one, value, out)?,
     }
     Ok(())
-}
-
-fn at(place: &str, error: &str) -> String {
-    format!("{place}: {error}")
 }
 
 fn wrong(wanted: &str, found: &Value) -> String {
@@ -87,7 +87,7 @@ fn parsed<T: std::str::FromStr>(value: &Value, wanted: &str) -> Result<T, String
 
 fn checked_text(text: &str) -> Result<&str, String> {
     if text.is_empty() {
-        Err("is empty: leave it out".to_owned())
+        Err(EMPTY.to_owned())
     } else if text.contains('\0') {
         Err("holds a NUL, which texts do not end with here (SV-114)".to_owned())
     } else {
@@ -176,40 +176,48 @@ fn field_values<'v>(
     Ok(fields.iter().map(|field| field.name.as_deref().and_then(find)).collect())
 }
 
-fn write_record(fields: &[Field], required: usize, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+fn write_record(
+    fields: &[Field],
+    required: usize,
+    value: &Value,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
     let values = field_values(fields, required, value)?;
     let is_whole = values[required..].iter().any(Option::is_some);
     let written = if is_whole { fields.len() } else { required };
     for (i, (field, value)) in fields.iter().zip(values).take(written).enumerate() {
-        let place = field.name.clone().unwrap_or_else(|| format!("field {}", i + 1));
+        let step = field.name.clone().map_or(Step::Field(i), Step::Key);
         match (value, &field.ty) {
-            (Some(value), ty) => write(ty, value, out).map_err(|error| at(&place, &error))?,
+            (Some(value), ty) => write(ty, value, out).map_err(|error| error.inside(step))?,
             // What may be empty need not be written.
             (None, Type::List { some: false, .. }) => {}
             (None, Type::SubOptions { known, one }) => {
                 write_sub_options(known, *one, &Value::Table(Vec::new()), out)
-                    .map_err(|error| at(&place, &error))?;
+                    .map_err(|error| error.inside(step))?;
             }
-            (None, _) => return Err(format!("{place} is missing")),
+            (None, _) => return Err(format!("{step} is missing").into()),
         }
     }
     Ok(())
 }
 
-fn write_sub_options(known: &[SubOption], one: bool, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
+fn write_sub_options(
+    known: &[SubOption],
+    one: bool,
+    value: &Value,
+    out: &mut Vec<u8>,
+) -> Result<(), ValueError> {
     let Value::Table(entries) = value else {
-        return Err(wrong("a table of sub-options by name or code", value));
+        return Err(wrong("a table of sub-options by name or code", value).into());
     };
     let mut instances: Vec<(u16, Vec<u8>)> = Vec::new();
     for (key, value) in entries {
         let by_name = known.iter().find(|sub| sub.name == *key);
         let (code, data) = match by_name {
-            Some(sub) => (sub.code, known_instances(sub, value).map_err(|error| at(key, &error))?),
-            None => {
-                let code = unknown_code(known, one, key)?;
-                (code, untyped(value).map_err(|error| at(key, &error))?)
-            }
+            Some(sub) => (sub.code, known_instances(sub, value)),
+            None => (unknown_code(known, one, key)?, untyped(value)),
         };
+        let data = data.map_err(|error| error.inside(Step::Key(key.clone())))?;
         instances.extend(data.into_iter().map(|data| (code, data)));
     }
     check_counts(known, one, &instances.iter().map(|(code, _)| *code).collect::<Vec<_>>())?;
@@ -256,42 +264,46 @@ pub(super) fn check_counts(known: &[SubOption], one: bool, codes: &[u16]) -> Res
     Ok(())
 }
 
-fn known_instances(sub: &SubOption, value: &Value) -> Result<Vec<Vec<u8>>, String> {
+fn known_instances(sub: &SubOption, value: &Value) -> Result<Vec<Vec<u8>>, ValueError> {
     match (sub.count, value) {
         (Count::AtMostOne | Count::One, value) => Ok(vec![encode(&sub.ty, value)?]),
-        (_, Value::List(values)) => {
-            let each = values.iter().enumerate();
-            each.map(|(i, value)| {
-                encode(&sub.ty, value).map_err(|error| at(&format!("item {}", i + 1), &error))
-            })
-            .collect()
-        }
-        (_, value) => Err(wrong("an array", value)),
+        (_, Value::List(values)) => each(values, |value| encode(&sub.ty, value)),
+        (_, value) => Err(wrong("an array", value).into()),
     }
+}
+
+/// One result for each item of an array.
+pub(super) fn each<T>(
+    values: &[Value],
+    one: impl Fn(&Value) -> Result<T, ValueError>,
+) -> Result<Vec<T>, ValueError> {
+    let one = |(i, value)| one(value).map_err(|error| error.inside(Step::Item(i)));
+    values.iter().enumerate().map(one).collect()
 }
 
 /// Instances of something without a definition: octets, a table of `type` and `value`, or an array of these.
 ///
 /// # Errors
 /// What to write.
-pub(super) fn untyped(value: &Value) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn untyped(value: &Value) -> Result<Vec<Vec<u8>>, ValueError> {
     match value {
-        Value::List(values) if values.is_empty() => Err("is empty: leave it out".to_owned()),
-        Value::List(values) => values.iter().map(untyped_one).collect(),
+        Value::List(values) if values.is_empty() => Err(EMPTY.to_owned().into()),
+        Value::List(values) => each(values, untyped_one),
         value => Ok(vec![untyped_one(value)?]),
     }
 }
 
-fn untyped_one(value: &Value) -> Result<Vec<u8>, String> {
+fn untyped_one(value: &Value) -> Result<Vec<u8>, ValueError> {
     let Value::Table(entries) = value else {
         let wanted = "octets, as \"0x0102\" or plain text, or a table of `type` and `value`,";
-        return octets_of(text(value, wanted)?);
+        return Ok(octets_of(text(value, wanted)?)?);
     };
     match &entries[..] {
         [(a, ty), (b, value)] | [(b, value), (a, ty)] if a == "type" && b == "value" => {
-            let ty = Type::parse(text(ty, "a type")?).map_err(|error| at("type", &error))?;
-            encode(&ty, value).map_err(|error| at("value", &error))
+            let parsed = text(ty, "a type").and_then(Type::parse);
+            let ty = parsed.map_err(|error| ValueError::from(error).inside(Step::Key(a.clone())))?;
+            encode(&ty, value).map_err(|error| error.inside(Step::Key(b.clone())))
         }
-        _ => Err("must be octets, or a table of `type` and `value`".to_owned()),
+        _ => Err("must be octets, or a table of `type` and `value`".to_owned().into()),
     }
 }

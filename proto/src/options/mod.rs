@@ -8,7 +8,9 @@ pub mod catalogue;
 mod decode;
 mod dictionary;
 mod encode;
+mod error;
 pub mod grammar;
+mod rules;
 mod value;
 
 #[cfg(test)]
@@ -18,6 +20,7 @@ pub use catalogue::is_requestable;
 pub use decode::decode;
 pub use dictionary::{DATA_LEN_MAX, DefinitionError, Dictionary, Instance, Written};
 pub use encode::{encode, encode_name};
+pub use error::{Step, ValueError};
 pub use value::{Value, octets_of, octets_text};
 
 /// A value that cannot be sent.

@@ -208,8 +208,8 @@ impl Form {
             Item::Host(i) => self.hosts.get(i),
             Item::Definition(i) => self.definitions.get(i),
         };
-        let places = places.unwrap_or(&self.global);
-        problems.add(places.place(error.field), places.name(error.field), &error.message);
+        let (at, path) = places.unwrap_or(&self.global).of_error(error);
+        problems.add(at, path, &error.message);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use leasehold_proto::network::NetworkError;
+
 use crate::config::document::Table;
 
 /// Where an item stands in the file.
@@ -14,6 +16,8 @@ pub(super) struct Places {
     fields: BTreeMap<&'static str, usize>,
     /// What the file calls them, with the table in which they stand.
     names: BTreeMap<&'static str, String>,
+    /// Of each option, in their order on the wire: the whole path of its key, and where its value begins.
+    options: Vec<(String, usize)>,
 }
 
 impl Places {
@@ -44,13 +48,24 @@ impl Places {
         self.fields.insert(field, at);
     }
 
-    /// A field, or else the item.
-    pub(super) fn place(&self, field: &str) -> usize {
-        self.fields.get(field).copied().unwrap_or(self.at)
+    /// The options of the item.
+    pub(super) fn set_options(&mut self, options: Vec<(String, usize)>) {
+        self.options = options;
+    }
+
+    /// Where an error stands, and the path of what it is about: one option, else the field, else the item.
+    pub(super) fn of_error(&self, error: &NetworkError) -> (usize, String) {
+        match error.option.and_then(|index| self.options.get(index)) {
+            Some((path, at)) => (*at, path.clone()),
+            None => {
+                let at = self.fields.get(error.field).copied().unwrap_or(self.at);
+                (at, self.name(error.field))
+            }
+        }
     }
 
     /// What the file calls a field.
-    pub(super) fn name(&self, field: &str) -> String {
+    fn name(&self, field: &str) -> String {
         self.names.get(field).cloned().unwrap_or_else(|| format!("{}{field}", self.path))
     }
 }

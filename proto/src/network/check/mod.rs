@@ -53,6 +53,8 @@ pub struct NetworkError {
     pub item: Item,
     /// Which field, as it is called in the file.
     pub field: &'static str,
+    /// Which of the item's options, from 0, when it is about one of them.
+    pub option: Option<usize>,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -71,7 +73,12 @@ impl Checker {
     }
 
     fn fail(&mut self, item: Item, field: &'static str, message: impl Into<String>) {
-        self.errors.push(NetworkError { item, field, message: message.into() });
+        self.errors.push(NetworkError { item, field, option: None, message: message.into() });
+    }
+
+    /// About the n-th option of an item, from 0.
+    fn fail_option(&mut self, item: Item, index: usize, message: String) {
+        self.errors.push(NetworkError { item, field: "options", option: Some(index), message });
     }
 }
 

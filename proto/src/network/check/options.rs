@@ -22,13 +22,13 @@ pub(super) fn options(c: &mut Checker, item: Item, raw: Option<&v1::DhcpOptions>
         c.fail(item, "options", format!("are more than {PLACE_MAX} at one place"));
         return sound;
     }
-    for option in raw.map(|raw| raw.options.as_slice()).unwrap_or_default() {
+    for (i, option) in raw.map(|raw| raw.options.as_slice()).unwrap_or_default().iter().enumerate() {
         match (c.dictionary.check(option.code, &option.data), value(option)) {
             (Ok(()), Some(value)) => {
-                check_place(c, item, &sound, &value);
+                check_place(c, (item, i), &sound, &value);
                 sound.push(value);
             }
-            (Err(error), _) => c.fail(item, "options", error.to_string()),
+            (Err(error), _) => c.fail_option(item, i, error.to_string()),
             (Ok(()), None) => {}
         }
     }
@@ -36,17 +36,17 @@ pub(super) fn options(c: &mut Checker, item: Item, raw: Option<&v1::DhcpOptions>
 }
 
 /// Whether a value may stand beside those before it, and is ever sent.
-fn check_place(c: &mut Checker, item: Item, before: &Options, value: &OptionValue) {
+fn check_place(c: &mut Checker, (item, i): (Item, usize), before: &Options, value: &OptionValue) {
     let name = c.dictionary.name_of(&Instance { code: value.code, data: value.data.clone() });
     let before = before.iter().find(|before| before.key() == value.key());
     if before.is_some() && !c.dictionary.is_repeatable(value.code) {
-        c.fail(item, "options", format!("`{name}` stands there twice, and may once (OP-02)"));
+        c.fail_option(item, i, format!("`{name}` stands there twice, and may once (OP-02)"));
     } else if before.is_some_and(|before| before.forced != value.forced) {
-        c.fail(item, "options", format!("`{name}` is forced in part: force all of it or nothing"));
+        c.fail_option(item, i, format!("`{name}` is forced in part: force all of it or nothing"));
     }
     if !value.forced && !is_requestable(value.code) {
         let message = format!("nobody may ask for `{name}`: list it in `force`, or it is never sent");
-        c.fail(item, "options", message);
+        c.fail_option(item, i, message);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::options::catalogue::{CATALOGUE, RESERVED};
 use crate::options::grammar::Type;
 use proptest::prelude::*;
 
-fn octets(ty: &str, value: &Value) -> Result<Vec<u8>, String> {
+fn octets(ty: &str, value: &Value) -> Result<Vec<u8>, ValueError> {
     encode(&Type::parse(ty).unwrap(), value)
 }
 

@@ -4,6 +4,8 @@ mod differential;
 mod document;
 mod grammar;
 mod refused;
+mod round_trip;
+mod rules;
 mod vectors;
 
 use super::*;

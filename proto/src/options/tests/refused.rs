@@ -8,7 +8,7 @@ fn definition(name: &str, code: u32, ty: &str, enterprise: Option<u32>) -> Optio
 }
 
 fn refused(name: &str, value: &Value) -> String {
-    Dictionary::default().encode(name, value).expect_err(name)
+    Dictionary::default().encode(name, value).expect_err(name).to_string()
 }
 
 #[test]
@@ -23,6 +23,10 @@ fn errors_say_where_in_the_value_and_what_to_write() {
         ("sol_max_rt", text("1h"), "must be a whole number, not a string"),
         ("captive_portal", text(""), "is empty: leave it out"),
         ("captive_portal", text("a\0"), "NUL"),
+        ("ntp_servers", list([]), "is empty: leave it out"),
+        ("map_e", list([]), "is empty: leave it out"),
+        ("vendor_options", table([]), "is empty: leave it out"),
+        ("vendor_class", table([]), "is empty: leave it out"),
         ("ntp_servers", table([]), "must be an array of values, not a table"),
         ("ntp_servers", list([table([])]), "item 1: must have exactly one of `address`, `multicast`, `name`"),
         (
@@ -45,7 +49,7 @@ fn errors_say_where_in_the_value_and_what_to_write() {
         ),
         ("softwire_source_binding", text("2001:db8::1/56"), "bits set past its length"),
         ("boot_file_parameters", texts([""]), "item 1: is empty"),
-        ("vendor_options", table([("08", table([]))]), "`08` is not an enterprise number"),
+        ("vendor_options", table([("08", table([]))]), "08: is not an enterprise number"),
         (
             "vendor_options",
             table([("8", text("a"))]),

@@ -109,23 +109,83 @@ fn errors_of_options_point_at_their_line() {
     );
     assert_eq!(
         errors(&text),
-        "n.toml:1: options: option 1: cannot be configured: identifiers: see `server_duid`
-n.toml:1: options: option 23: item 1: ends too early
-n.toml:2: options.dns_servers: item 2: `dns` is not an IPv6 address
+        "n.toml:2: options.dns_servers: item 2: `dns` is not an IPv6 address
 n.toml:3: options.wpad: is not a known option: define it by [[option]], or write it under `raw` by its code
 n.toml:4: options.sol_max_rt: must be from 60 to 86400
 n.toml:5: options.captive_portal: no option has a number with a point in its value
+n.toml:7: options.raw.23: option 23: item 1: ends too early
+n.toml:8: options.raw.1: option 1: cannot be configured: identifiers: see `server_duid`
 n.toml:9: options.raw.x: `x` is not an option code"
     );
     let text = format!("[options]\nforce = [\"aftr_name\"]\nvendor_class = {{ 9 = [\"a\"] }}\n{LEAST}");
     assert_eq!(
         errors(&text),
-        "n.toml:1: options: nobody may ask for `vendor_class.9`: list it in `force`, or it is never sent
-n.toml:2: options.force: `aftr_name` has no value here: force it where its value stands"
+        "n.toml:2: options.force: `aftr_name` has no value here: force it where its value stands
+n.toml:3: options.vendor_class: nobody may ask for `vendor_class.9`: list it in `force`, or it is never sent"
     );
     let text =
         format!("[options]\ndns_servers = [\"::1\"]\nraw = {{ 23 = \"0x{}\" }}\n{LEAST}", "00".repeat(16));
-    assert_eq!(errors(&text), "n.toml:1: options: `dns_servers` stands there twice, and may once (OP-02)");
+    assert_eq!(
+        errors(&text),
+        "n.toml:3: options.raw.23: `dns_servers` stands there twice, and may once (OP-02)"
+    );
+}
+
+#[test]
+fn errors_inside_the_values_of_options_point_at_their_line() {
+    let text = format!(
+        "[options]\nvendor_options.9.1 = \"a\"\nvendor_options.09.1 = \"a\"\ndns_servers = [\n\"2001:db8::1\",\n\"dns\",\n]\n\
+         [[options.encrypted_dns]]\npriority = 1\nname = \"a\"\n[[options.encrypted_dns]]\npriority = -1\nname = \"a\"\n\
+         [options.raw]\n250 = [\"a\",\n{{ type = \"u8*\",\nvalue = [1,\n256] }}]\n{LEAST}"
+    );
+    assert_eq!(
+        errors(&text),
+        "n.toml:3: options.vendor_options: 09: is not an enterprise number
+n.toml:6: options.dns_servers: item 2: `dns` is not an IPv6 address
+n.toml:12: options.encrypted_dns: item 2: priority: -1 is not a whole number from 0 on
+n.toml:18: options.raw.250: item 2: value: item 2: must be from 0 to 255"
+    );
+    let text = text.replace("-1", "70000").replace("name = \"a\"\n[options.raw]", "[options.raw]");
+    let said = errors(&text);
+    assert!(
+        said.contains("n.toml:12: options.encrypted_dns: item 2: priority: must be from 0 to 65535"),
+        "{said}"
+    );
+    let said = errors(&text.replace("70000", "2"));
+    assert!(said.contains("n.toml:11: options.encrypted_dns: item 2: name is missing"), "{said}");
+    let text = format!(
+        "[options.map_t]\ndefault_mapping = \"::/0\"\n[[options.map_t.rules]]\nflags = 0\nea_length = 0\nprefix = \"::/0\"\n\
+         prefix4 = \"0.0.0.0/0\"\n[options.map_t.rules.options.ports]\noffset = 6\npsid_length = 4\npsid = 3\n{LEAST}"
+    );
+    let at = "n.toml:11: options.map_t: rules: item 1: options: ports: psid: has bits behind its first 4";
+    assert_eq!(errors(&text), format!("{at} (RFC 7598 §4.5): write 0x3000 for PSID 3"));
+    read(&text.replace("psid = 3", "psid = 0x3000"));
+}
+
+#[test]
+fn errors_of_options_that_are_sound_by_themselves_point_at_their_own_value() {
+    let long = "a".repeat(1500);
+    let text = format!(
+        "{LEAST}[[host]]\nname = \"h\"\nduid = \"00:01:02\"\n[host.options]\nvendor_class.10 = [\"a\"]\n\
+         vendor_class.9 = [\"a\"]\n[host.options.raw]\n39 = \"0x01\"\n250 = [\n\"a\",\n\"{long}\",\n]\n14 = \"0x01\"\n"
+    );
+    let first = LEAST.lines().count() + 5;
+    let at = |line: usize| format!("n.toml:{}: host[1].options", first + line);
+    let ask = "list it in `force`, or it is never sent";
+    assert_eq!(
+        errors(&text),
+        [
+            format!("{}.vendor_class: nobody may ask for `vendor_class.10`: {ask}", at(0)),
+            format!("{}.vendor_class: nobody may ask for `vendor_class.9`: {ask}", at(1)),
+            format!("{}.raw.39: option 39: cannot be configured: Client FQDN, which answers the client's own", at(3)),
+            format!(
+                "{}.raw.250: option 250: is 1500 octets long, and at most 1430 ever fit into an answer (SV-113)",
+                at(6)
+            ),
+            format!("{}.raw.14: option 14: cannot be configured: Rapid Commit: see `rapid_commit`", at(8)),
+        ]
+        .join("\n")
+    );
 }
 
 #[test]
