@@ -160,7 +160,7 @@ fn read_sub_options(known: &[SubOption], one: bool, data: &mut &[u8]) -> Result<
         if instances.last().is_some_and(|(before, _)| *before > code) {
             return Err(format!("sub-option {code} stands after a higher code"));
         }
-        if one && !known.iter().any(|sub| sub.code == code) {
+        if one && SubOption::by_code(known, code).is_none() {
             return Err(format!("sub-option {code} is not known"));
         }
         instances.push((code, content));
@@ -169,7 +169,7 @@ fn read_sub_options(known: &[SubOption], one: bool, data: &mut &[u8]) -> Result<
     let mut entries = Vec::new();
     for same in instances.chunk_by(|a, b| a.0 == b.0) {
         let code = same[0].0;
-        let sub = known.iter().find(|sub| sub.code == code);
+        let sub = SubOption::by_code(known, code);
         let mut values = Vec::new();
         for (_, content) in same {
             values.push(match sub {

@@ -12,6 +12,8 @@ use super::rules::rule_of;
 use super::value::{Value, octets_text};
 use super::{OptionError, VENDOR_OPTS, enterprise_of};
 use crate::v1;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The longest data that fits into an answer at all: 1500 octets without the headers of IPv6 and UDP (48), of the message
 /// and of the option (4 each), and the shortest two identifiers (7 each). Source: SV-113.
@@ -64,6 +66,8 @@ pub struct Written {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
     defined: Vec<Defined>,
+    /// The type of Vendor Opts of each enterprise with definitions.
+    vendor: BTreeMap<u32, Type>,
 }
 
 /// What a name stands for.
@@ -90,6 +94,7 @@ impl Dictionary {
             let message = format!("there are {}, and at most {DEFINITIONS_MAX} may be", definitions.len());
             errors.push(DefinitionError { index: DEFINITIONS_MAX, field: "name", message });
         }
+        dictionary.vendor = vendor_types(&dictionary.defined);
         if errors.is_empty() { Ok(dictionary) } else { Err(errors) }
     }
 
@@ -136,21 +141,12 @@ impl Dictionary {
     }
 
     /// The type of one instance of an option of the catalogue, behind the enterprise number if it has one.
-    fn type_of(&self, entry: &Entry, enterprise: Option<u32>) -> Result<Type, String> {
-        if entry.code != VENDOR_OPTS {
-            return Type::parse(entry.ty);
+    fn type_of(&self, entry: &Entry, enterprise: Option<u32>) -> Result<Cow<'_, Type>, String> {
+        let vendor = enterprise.filter(|_| entry.code == VENDOR_OPTS);
+        match vendor.and_then(|enterprise| self.vendor.get(&enterprise)) {
+            Some(ty) => Ok(Cow::Borrowed(ty)),
+            None => Type::parse(entry.ty).map(Cow::Owned),
         }
-        let of_enterprise =
-            self.defined.iter().filter(|d| d.enterprise.is_some() && d.enterprise == enterprise);
-        let sub = |d: &Defined| SubOption {
-            code: d.code,
-            name: d.name.clone(),
-            count: Count::AtMostOne,
-            ty: d.ty.clone(),
-        };
-        let mut known: Vec<SubOption> = of_enterprise.map(sub).collect();
-        known.sort_by_key(|sub| sub.code);
-        Ok(Type::SubOptions { known, one: false })
     }
 
     /// What is written for a name, as instances.
@@ -174,7 +170,9 @@ impl Dictionary {
     fn encode_known(&self, entry: &Entry, value: &Value) -> Result<Vec<Instance>, ValueError> {
         let instance = |data| Instance { code: entry.code, data };
         match (entry.form, value) {
-            (Form::Once, value) => Ok(vec![instance(encode_one(entry, &self.type_of(entry, None)?, value)?)]),
+            (Form::Once, value) => {
+                Ok(vec![instance(encode_one(entry, self.type_of(entry, None)?.as_ref(), value)?)])
+            }
             (Form::Repeated, Value::List(values)) if values.is_empty() => Err(EMPTY.to_owned().into()),
             (Form::ByEnterprise, Value::Table(entries)) if entries.is_empty() => Err(EMPTY.to_owned().into()),
             (Form::Repeated, Value::List(values)) => {
@@ -202,7 +200,7 @@ impl Dictionary {
         let number = key.parse::<u32>().ok().filter(|number| number.to_string() == key);
         let number = number.ok_or_else(|| "is not an enterprise number".to_owned())?;
         let mut data = number.to_be_bytes().to_vec();
-        data.extend(encode(&self.type_of(entry, Some(number))?, value)?);
+        data.extend(encode(self.type_of(entry, Some(number))?.as_ref(), value)?);
         Ok(data)
     }
 
@@ -244,7 +242,7 @@ impl Dictionary {
             (Named::Defined(defined), [one]) => Some((defined.name.clone(), decode(&defined.ty, one).ok()?)),
             (Named::Known(entry), data) => {
                 let value = match (entry.form, data) {
-                    (Form::Once, [one]) => decode(&self.type_of(entry, None).ok()?, one).ok()?,
+                    (Form::Once, [one]) => decode(self.type_of(entry, None).ok()?.as_ref(), one).ok()?,
                     (Form::Once, _) => return None,
                     (Form::Repeated, data) => {
                         let ty = self.type_of(entry, None).ok()?;
@@ -315,14 +313,31 @@ impl Dictionary {
             Some(Named::Defined(defined)) => check_type(&defined.ty, data).map(drop),
             Some(Named::Known(entry)) if entry.form == Form::ByEnterprise => {
                 let enterprise = enterprise_of(code, data).ok_or("has no enterprise number")?;
-                check_type(&self.type_of(entry, Some(enterprise))?, &data[4..]).map(drop)
+                check_type(self.type_of(entry, Some(enterprise))?.as_ref(), &data[4..]).map(drop)
             }
             Some(Named::Known(entry)) => {
-                let value = check_type(&self.type_of(entry, None)?, data)?;
+                let value = check_type(self.type_of(entry, None)?.as_ref(), data)?;
                 rule_of(entry.code).map_or(Ok(()), |rule| rule(&value)).map_err(|error| error.to_string())
             }
         }
     }
+}
+
+/// What Vendor Opts look like, by enterprise. Made once: there may be many definitions, and many values.
+fn vendor_types(defined: &[Defined]) -> BTreeMap<u32, Type> {
+    let mut subs: BTreeMap<u32, Vec<SubOption>> = BTreeMap::new();
+    for Defined { name, code, enterprise, ty } in defined {
+        if let Some(enterprise) = enterprise {
+            let (name, ty) = (name.clone(), ty.clone());
+            let sub = SubOption { code: *code, name, count: Count::AtMostOne, ty };
+            subs.entry(*enterprise).or_default().push(sub);
+        }
+    }
+    let sorted = |(enterprise, mut known): (u32, Vec<SubOption>)| {
+        known.sort_by_key(|sub| sub.code);
+        (enterprise, Type::SubOptions { known, one: false })
+    };
+    subs.into_iter().map(sorted).collect()
 }
 
 /// One value of an option of the catalogue.

@@ -211,8 +211,13 @@ fn write_sub_options(
         return Err(wrong("a table of sub-options by name or code", value).into());
     };
     let mut instances: Vec<(u16, Vec<u8>)> = Vec::new();
+    let mut from = 0;
     for (key, value) in entries {
-        let by_name = known.iter().find(|sub| sub.name == *key);
+        // From the last one on: keys mostly come in the order of codes, and there may be many.
+        let mut places = (from..known.len()).chain(0..from);
+        let at = if is_code(key) { None } else { places.find(|at| known[*at].name == *key) };
+        from = at.map_or(from, |at| at + 1);
+        let by_name = at.map(|at| &known[at]);
         let (code, data) = match by_name {
             Some(sub) => (sub.code, known_instances(sub, value)),
             None => (unknown_code(known, one, key)?, untyped(value)),
@@ -220,8 +225,8 @@ fn write_sub_options(
         let data = data.map_err(|error| error.inside(Step::Key(key.clone())))?;
         instances.extend(data.into_iter().map(|data| (code, data)));
     }
-    check_counts(known, one, &instances.iter().map(|(code, _)| *code).collect::<Vec<_>>())?;
     instances.sort_by_key(|(code, _)| *code);
+    check_counts(known, one, &instances.iter().map(|(code, _)| *code).collect::<Vec<_>>())?;
     for (code, data) in instances {
         let len = u16::try_from(data.len()).map_err(|_| format!("sub-option {code} is too long"))?;
         out.extend(code.to_be_bytes());
@@ -231,34 +236,41 @@ fn write_sub_options(
     Ok(())
 }
 
+/// Whether a key can only be a code: names begin with a letter.
+fn is_code(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_digit())
+}
+
 fn unknown_code(known: &[SubOption], one: bool, key: &str) -> Result<u16, String> {
-    let list = known.iter().map(|sub| format!("`{}`", sub.name)).collect::<Vec<_>>().join(", ");
+    let list = || known.iter().map(|sub| format!("`{}`", sub.name)).collect::<Vec<_>>().join(", ");
     // Written in one way only, so that no key stands twice.
     let code = key.parse::<u16>().ok().filter(|code| !one && code.to_string() == key);
     match code {
-        Some(code) => match known.iter().find(|sub| sub.code == code) {
+        Some(code) => match SubOption::by_code(known, code) {
             Some(sub) => Err(format!("`{key}` is called `{}`", sub.name)),
             None => Ok(code),
         },
         None if known.is_empty() => Err(format!("`{key}` is not the code of a sub-option")),
-        None if one => Err(format!("`{key}` is not known here; known are {list}")),
-        None => Err(format!("`{key}` is not known here; known are {list}, and codes")),
+        None if one => Err(format!("`{key}` is not known here; known are {}", list())),
+        None => Err(format!("`{key}` is not known here; known are {}, and codes", list())),
     }
 }
 
-/// How often the known sub-options stand.
+/// How often the known sub-options stand; codes rise.
 pub(super) fn check_counts(known: &[SubOption], one: bool, codes: &[u16]) -> Result<(), String> {
     if one && codes.len() != 1 {
         let list = known.iter().map(|sub| format!("`{}`", sub.name)).collect::<Vec<_>>().join(", ");
         return Err(format!("must have exactly one of {list}"));
     }
-    for sub in known {
-        let count = codes.iter().filter(|code| **code == sub.code).count();
-        if count == 0 && sub.count.is_required() {
+    let required = known.iter().filter(|sub| sub.count.is_required());
+    for sub in required {
+        if codes.binary_search(&sub.code).is_err() {
             return Err(format!("`{}` is missing", sub.name));
         }
-        if count > 1 && !sub.count.is_list() {
-            return Err(format!("`{}` stands there {count} times", sub.name));
+    }
+    for same in codes.chunk_by(|a, b| a == b).filter(|same| same.len() > 1) {
+        if let Some(sub) = SubOption::by_code(known, same[0]).filter(|sub| !sub.count.is_list()) {
+            return Err(format!("`{}` stands there {} times", sub.name, same.len()));
         }
     }
     Ok(())

@@ -72,7 +72,7 @@ pub enum Type {
     },
     /// Options inside this one, each with a code and a length of two octets, by rising code.
     SubOptions {
-        /// Those that are known; any other may stand there as well.
+        /// Those that are known, by rising code; any other may stand there as well.
         known: Vec<SubOption>,
         /// Whether there is exactly one, and a known one.
         one: bool,
@@ -112,6 +112,13 @@ pub enum Count {
     Any,
     /// Any number of times but none.
     Some,
+}
+
+impl SubOption {
+    /// That of a code. There may be as many as an operator defined, so that they are not gone through one by one.
+    pub(super) fn by_code(known: &[Self], code: u16) -> Option<&Self> {
+        known.binary_search_by_key(&code, |sub| sub.code).ok().map(|at| &known[at])
+    }
 }
 
 impl Count {

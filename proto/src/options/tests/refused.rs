@@ -191,3 +191,21 @@ fn what_has_no_name_is_written_by_its_code() {
         assert!(dictionary.encode_raw(code, &value).is_err(), "{code} {value:?}");
     }
 }
+
+#[test]
+fn op_02_vendor_options_are_known_in_whatever_order_they_were_defined_and_written() {
+    let own = |name, code, enterprise| definition(name, code, "u8", Some(enterprise));
+    let definitions = [own("c", 9, 7), own("a", 2, 7), own("other", 5, 8), own("b", 5, 7)];
+    let dictionary = Dictionary::new(&definitions).unwrap();
+    let value = |keys: [&str; 4]| {
+        let entries = keys.map(|key| (key, if key == "7" { text("0x08") } else { number(8) }));
+        table([("7", table(entries))])
+    };
+    let sent = dictionary.encode("vendor_options", &value(["c", "7", "a", "b"])).unwrap();
+    assert_eq!(sent[0].data, hex("00000007 0002 0001 08 0005 0001 08 0007 0001 08 0009 0001 08"));
+    assert_eq!(dictionary.check(17, &sent[0].data), Ok(()));
+    let named = vec![("vendor_options".to_owned(), value(["a", "b", "7", "c"]))];
+    assert_eq!(dictionary.decode(&sent), Written { named, raw: Vec::new() });
+    let twice = dictionary.check(17, &hex("00000007 0005 0001 08 0005 0001 08")).unwrap_err().message;
+    assert_eq!(twice, "`b` stands there 2 times");
+}
