@@ -69,6 +69,9 @@ enum Scene {
 
 /// Each client renews so often, not at T1, so that every second shows renewals.
 const RENEW_AFTER: Duration = Duration::from_secs(2);
+/// So do newcomers: of a lease that was given in the last instant before a frontend was killed only its client knows, until
+/// it comes again and the store adopts it (R7).
+const NEWCOMERS_RENEW_AFTER: Duration = Duration::from_secs(6);
 /// How long the store may take to have everything that was promised.
 const SETTLE: Duration = Duration::from_secs(20);
 
@@ -178,7 +181,12 @@ fn regulars(command: &DemoCommand, servers: &[std::net::SocketAddrV6], total: Du
 fn newcomers(command: &DemoCommand, servers: &[std::net::SocketAddrV6], total: Duration) -> Plan {
     let seconds = u32::try_from(total.as_secs()).unwrap_or(u32::MAX);
     Plan {
-        behaviour: Behaviour { addresses: true, prefixes: false, rapid_commit: false, renew_after: None },
+        behaviour: Behaviour {
+            addresses: true,
+            prefixes: false,
+            rapid_commit: false,
+            renew_after: Some(NEWCOMERS_RENEW_AFTER),
+        },
         duration: total,
         seed: 2,
         in_flight: None,

@@ -392,6 +392,13 @@ pub const TABLE: &[Entry] = &[
         ],
     ),
     ours(
+        "Leases of one client on a link",
+        "SEC-02, SV-303",
+        "A client may hold eight there unless it is configured otherwise, and is offered no more in one \
+         message. Kea has no such bound.",
+        &["20 IAs"],
+    ),
+    ours(
         "A Relay-reply is no message to a server",
         "RFC 9915 §16.14",
         "It is dropped, wherever it stands. Kea reads it as a Relay-forward.",
