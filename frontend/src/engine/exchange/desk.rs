@@ -341,6 +341,7 @@ impl<S: ReplySink> Desk<'_, S> {
     /// What the other relationships of this frontend on the link would give, when the one that the client is spread to
     /// has nothing for it: whoever is in several stands for all of them. The first that has something; silence while one
     /// may have something presently.
+    #[cold]
     fn ask_others<'a, 'm>(
         &mut self,
         place: Place<'a>,
@@ -364,6 +365,7 @@ impl<S: ReplySink> Desk<'_, S> {
         if may_have_presently { Err(Discard::RangesDry) } else { Ok(None) }
     }
 
+    #[inline]
     fn context<'a, 'm>(&self, place: Place<'a>, asked: Asked<'a, 'm>) -> Context<'a, 'm> {
         let Asked { sender: Sender { message, relay, packet }, classes, temporary, occasion } = asked;
         let duid = message.client_id.unwrap_or_default();
@@ -408,21 +410,26 @@ impl<S: ReplySink> Desk<'_, S> {
         let Sender { message, relay, packet } = sender;
         let temporary = legacy::temporary_ias(place.topology.network(), message)?;
         let asked = Asked { sender, classes, temporary: &temporary, occasion };
-        let cx = self.context(place, asked);
+        let mut cx = self.context(place, asked);
         let records = message.kind == MessageKind::Request || message.rapid_commit;
         if records && !reply::has_room(&cx, packet.bytes.len(), self.replies.begin()) {
             return Err(Discard::ReplyTooLong);
         }
         self.leases.reply_begin();
         let before = traced::before(self.trace, &cx, self.leases);
-        let (mut plan, cx) = match plan(&cx, self.leases) {
-            Ok(plan) if message.kind == MessageKind::Solicit && plan.gives_nothing() => {
-                self.ask_others(place, asked)?.unwrap_or((plan, cx))
-            }
-            Ok(plan) => (plan, cx),
-            Err(Discard::NothingToSay) if legacy::has_temporary_alone(&cx) => (Plan::reply(), cx),
+        let mut plan = match plan(&cx, self.leases) {
+            Ok(plan) => plan,
+            Err(Discard::NothingToSay) if legacy::has_temporary_alone(&cx) => Plan::reply(),
             Err(reason) => return Err(reason),
         };
+        // Both are large: they stay where they are but for the rare client that another relationship serves.
+        if message.kind == MessageKind::Solicit
+            && plan.gives_nothing()
+            && let Some((others_plan, others_cx)) = self.ask_others(place, asked)?
+        {
+            plan = others_plan;
+            cx = others_cx;
+        }
         let options = place.topology.options_for(place.link, classes, cx.duid, || {
             let first = plan.ias.iter().flat_map(|ia| &ia.lines).find(|line| line.extended)?;
             Some(self.leases.pool_of(first.prefix)?.id)
