@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 /// Version of the form in which commands and rows are written, and of what the machine makes of them. All from 1 on are
 /// read; entries of a former one do what they did on every node then. 2: options by code, orders to ask clients,
-/// registrations, pools that come back.
+/// registrations, pools that come back, what pools had granted that are no more.
 pub const FORMAT_VERSION: u32 = 2;
 /// Since this format a pool that was taken out can come back, and keeps its slices for that.
 pub(super) const FORMAT_REVIVING: u32 = 2;
+/// Since this format nothing is adopted where a pool that is no more had granted (`history`), however long ago.
+pub(super) const FORMAT_HISTORY: u32 = 2;
 
 /// The content of one log entry.
 #[derive(Debug, Clone, PartialEq)]

@@ -25,6 +25,7 @@ mod draining;
 mod due;
 mod ending;
 mod freeing;
+mod history;
 pub mod invariants;
 mod leases;
 mod network;

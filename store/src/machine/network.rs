@@ -7,6 +7,7 @@
 //! (`spreading`); frontends get concrete ones only. Refuses to fill defaults in: who proposes does, so that what is in
 //! the log means the same to every release.
 
+use super::command::FORMAT_HISTORY;
 use super::outcome::{Applied, Audience, NetworkRefusal, Outcome};
 use super::rows::RowKey;
 use super::state::{Machine, Members, PoolState};
@@ -167,7 +168,8 @@ impl Machine {
         for (pool, wire) in network.pools.iter().zip(&network.to_wire().pools) {
             if !self.pools.contains_key(&pool.id) {
                 // What another pool promised there without telling is not to be adopted here (R7).
-                let others = self.pools.values().any(|p| p.pool.geometry.overlaps(&pool.geometry));
+                let others = self.format < FORMAT_HISTORY
+                    && self.pools.values().any(|p| p.pool.geometry.overlaps(&pool.geometry));
                 self.pools.insert(pool.id, new_pool(pool, wire, if others { u64::MAX } else { 0 }));
             }
             self.reshape(pool, wire);

@@ -4,7 +4,7 @@
 //! that a range has at most one owner at any time. Refuses to know who should get a range: that is `ranges`.
 //! Invariant: the indexes follow from the rows alone, and every walk is over what one session owns.
 
-use super::command::FORMAT_REVIVING;
+use super::command::{FORMAT_HISTORY, FORMAT_REVIVING};
 use super::outcome::{Applied, Audience};
 use super::rows::RowKey;
 use super::state::{Machine, RangeState};
@@ -123,7 +123,8 @@ impl Machine {
     ) {
         let before = self.ranges.get(&range).copied();
         // What a generation before, or this one before it was cut, promised from there has no record here (R7).
-        let suspect = self.pools.get(&range.pool).is_some_and(|p| fresh && range.slice < p.unclean_below);
+        let suspect = self.pools.get(&range.pool).is_some_and(|p| fresh && range.slice < p.unclean_below)
+            || self.format >= FORMAT_HISTORY && self.was_granted_once(range);
         let unclean = suspect || before.is_some_and(|r| r.unclean || r.passed);
         self.set_range(range, RangeState { owner, closed: false, unclean, passed: false });
         let record = RangeRecord { range, owner, frontend: Some(frontend.clone()), closed: false, fresh };

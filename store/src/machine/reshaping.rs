@@ -12,7 +12,7 @@
 //! at most here, but for the configuration that cuts a pool, which counts the leases past its end once.
 
 use super::STEP_MAX;
-use super::command::FORMAT_REVIVING;
+use super::command::{FORMAT_HISTORY, FORMAT_REVIVING};
 use super::outcome::Applied;
 use super::rows::RowKey;
 use super::state::{Machine, PoolState};
@@ -57,12 +57,11 @@ impl Machine {
     }
 
     /// A pool that was taken out comes back. Other pools may have come to hold something there meanwhile: each slice is
-    /// looked at before it is granted, and nothing is adopted there (R7).
+    /// looked at before it is granted, and nothing is adopted in any that was granted before (R7).
     fn revive(&mut self, id: PoolId) {
         let Some(state) = self.pools.get_mut(&id).filter(|state| state.retired.is_some()) else { return };
         state.retired = None;
         state.sweep_from = None;
-        state.unclean_below = u64::MAX;
         let free: Vec<u64> = state.free_slices.iter().copied().collect();
         for slice in free {
             let range = RangeId { pool: id, slice };
@@ -99,6 +98,7 @@ impl Machine {
         self.unsettled.insert(id);
         self.touch(RowKey::Pool(id));
         self.count_cut_leases(id);
+        self.note_granted_once(id, 0);
     }
 
     /// A pool of the same generation as it is configured now.
@@ -123,7 +123,7 @@ impl Machine {
         state.wire = stored_wire;
         state.mclt_max = state.mclt_max.max(pool.mclt.span());
         state.autonomy_max = state.autonomy_max.max(pool.autonomy);
-        if now < before {
+        if now < before && self.format < FORMAT_HISTORY {
             state.unclean_below = state.unclean_below.max(state.fresh_slices_used);
         }
         if now != before {
@@ -131,8 +131,28 @@ impl Machine {
             self.pass_over_cut_slices(pool.id);
             self.count_cut_leases(pool.id);
         }
+        if now < before {
+            self.note_granted_once(pool.id, now + 1);
+        } else if now > before {
+            self.distrust_rest_of_slice(pool.id, before, extent.last_slot());
+        }
         self.unsettled.insert(pool.id);
         self.touch(RowKey::Pool(pool.id));
+    }
+
+    /// A pool grew: slices clipped at the ends of before have come to have the rest of their addresses, which others may
+    /// have granted once (R7).
+    fn distrust_rest_of_slice(&mut self, id: PoolId, offered: u64, stored: u64) {
+        let Some(geometry) = self.pools.get(&id).map(|state| state.pool.geometry) else { return };
+        for end in [offered, stored] {
+            let range = RangeId { pool: id, slice: geometry.slice_of(end) };
+            if let Some(record) = self.ranges.get(&range).filter(|r| !r.unclean).copied()
+                && self.format >= FORMAT_HISTORY
+                && self.was_granted_once(range)
+            {
+                self.set_range(range, super::state::RangeState { unclean: true, ..record });
+            }
+        }
     }
 
     /// Slices that reach past the end are looked at again before they are granted: other pools may come to hold

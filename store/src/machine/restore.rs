@@ -7,6 +7,7 @@
 //! in pieces, each taken as it stands; only the founding at the end makes a cluster of them, so a restoring that broke
 //! off is begun again with a first piece, and nothing is left of it.
 
+use super::command::FORMAT_HISTORY;
 use super::outcome::Outcome;
 use super::rows::RowKey;
 use super::state::{Machine, RangeState};
@@ -86,7 +87,11 @@ impl Machine {
                     pool.cut = pool.cut.map(|_| applied);
                     pool.asked_for = Epoch::NONE;
                     // What was promised from slices of which these rows do not know is not to be adopted (R7).
-                    pool.unclean_below = u64::MAX;
+                    let geometry = pool.pool.geometry;
+                    if self.format < FORMAT_HISTORY {
+                        pool.unclean_below = u64::MAX;
+                    }
+                    self.note_history(geometry.first_bits(), geometry.last_bits());
                 }
             }
             RowKey::Registration(address) => {

@@ -10,7 +10,7 @@ use super::outcome::Applied;
 use super::reconfigure::Reconfigure;
 use super::state::{Cluster, Machine, Members, PoolState, RangeState, Session};
 use super::{Counters, RowChange};
-use leasehold_proto::convert::ConvertError;
+use leasehold_proto::convert::{ConvertError, address};
 use leasehold_proto::lease::Lease;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::{Network, from_format_1, pool_from_format_1};
@@ -40,6 +40,7 @@ pub(super) enum RowKey {
     Conflict(u64),
     Written,
     Registration(u128),
+    History(u128),
 }
 
 /// A row that cannot be understood.
@@ -90,6 +91,10 @@ impl RowKey {
                 key.push(11);
                 key.extend(address.to_be_bytes());
             }
+            Self::History(first) => {
+                key.push(12);
+                key.extend(first.to_be_bytes());
+            }
         }
         key
     }
@@ -118,6 +123,7 @@ impl RowKey {
             9 => Self::Conflict(number(rest)?),
             10 => Self::Written,
             11 => Self::Registration(rest.try_into().map(u128::from_be_bytes).ok()?),
+            12 => Self::History(rest.try_into().map(u128::from_be_bytes).ok()?),
             _ => return None,
         })
     }
@@ -146,7 +152,8 @@ impl Machine {
             .chain([RowKey::Draining])
             .chain(self.conflicts.keys().map(|k| RowKey::Conflict(*k)))
             .chain([RowKey::Written])
-            .chain(self.registrations.keys().map(|k| RowKey::Registration(*k)));
+            .chain(self.registrations.keys().map(|k| RowKey::Registration(*k)))
+            .chain(self.history.spans().map(|(first, _)| RowKey::History(first)));
         keys.filter_map(|k| self.row(k).map(|value| (k.encode(), value)))
     }
 
@@ -176,6 +183,11 @@ impl Machine {
             RowKey::Registration(address) => {
                 let registration = Some(self.registrations.get(&address)?.as_ref().into());
                 v1::RegistrationRow { format_version: FORMAT_VERSION, registration }.encode_to_vec()
+            }
+            RowKey::History(first) => {
+                let last = self.history.last_of(first)?.to_be_bytes().to_vec();
+                v1::HistoryRow { format_version: FORMAT_VERSION, first: first.to_be_bytes().to_vec(), last }
+                    .encode_to_vec()
             }
         })
     }
@@ -268,6 +280,13 @@ impl Machine {
                 Ok(())
             }
             Some(11) => self.restore_registration(&decode(value)?),
+            Some(12) => {
+                let row: v1::HistoryRow = decode(value)?;
+                known(row.format_version)?;
+                let first = address(&row.first, "first").map_err(text)?;
+                self.history.restore(first, address(&row.last, "last").map_err(text)?);
+                Ok(())
+            }
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
         }
     }
@@ -333,9 +352,7 @@ impl Machine {
         .map_err(|e| e.to_string())?;
         let sweep_from = match row.sweep_from.as_slice() {
             [] => None,
-            octets => {
-                Some(leasehold_proto::convert::address(octets, "sweep_from").map_err(|e| e.to_string())?)
-            }
+            octets => Some(address(octets, "sweep_from").map_err(|e| e.to_string())?),
         };
         self.pools.insert(
             pool.id,

@@ -40,7 +40,7 @@ impl PoolState {
     }
 
     /// First and last address of what is offered of a slice.
-    fn offered_bounds(&self, slice: u64) -> Option<(u128, u128)> {
+    pub(super) fn offered_bounds(&self, slice: u64) -> Option<(u128, u128)> {
         let geometry = &self.pool.geometry;
         let (first, last) = geometry.slots_of(slice)?;
         let last = last.min(self.offered_last_slot);

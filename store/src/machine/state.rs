@@ -2,6 +2,7 @@
 //! the indexes are rebuilt from the rows.
 
 use super::conflicts::Conflict;
+use super::history::History;
 use super::ownership::Tally;
 use super::reconfigure::Reconfigure;
 use super::rows::RowKey;
@@ -49,6 +50,8 @@ pub struct Machine {
     pub(super) timing_max: Option<Timing>,
     /// The secret behind clients' reconfigure keys, and how often clients were to be asked.
     pub(super) reconfigure: Reconfigure,
+    /// What was granted by pools that are no more, or was cut off.
+    pub(super) history: History,
     /// By number, the latest ones.
     pub(super) conflicts: BTreeMap<u64, Conflict>,
 
@@ -179,7 +182,7 @@ pub(super) struct PoolState {
     pub(super) offered_last_slot: u64,
     /// The log index of the configuration that cut it, until nothing past its end is left.
     pub(super) cut: Option<LogIndex>,
-    /// Slices below this number may have been promised from before they are granted (R7).
+    /// Slices below this number may have been promised from before they are granted (R7): so before `FORMAT_HISTORY`.
     pub(super) unclean_below: u64,
     /// Free records from this address on are still to be dropped, as far as they are not offered any more.
     pub(super) sweep_from: Option<u128>,

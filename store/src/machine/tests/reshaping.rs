@@ -1,7 +1,7 @@
 //! Pools that grow, shrink, move and are cut anew while serving.
 
 use super::lab::{Lab, address, bits, network};
-use crate::machine::Outcome;
+use crate::machine::{Machine, Outcome};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::v1;
@@ -285,4 +285,40 @@ fn a_partner_that_leaves_a_relationship_gives_its_ranges_back_by_reading_so() {
     // The lease is whose it was.
     lab.promise(a, address(0x10), 1).unwrap();
     assert_eq!(lab.promise(c, address(0x10), 4).unwrap_err(), UpdateRefusal::OtherClient);
+}
+
+#[test]
+fn r7_nothing_is_adopted_where_a_pool_grew_into_what_another_had_granted() {
+    let mut lab = Lab::new();
+    let mut both = ending_at(0x15);
+    let mut other = both.pools[0].clone();
+    other.name = "other".into();
+    other.first = address(0x16).bits().to_be_bytes().to_vec();
+    other.last = address(0x1d).bits().to_be_bytes().to_vec();
+    both.pools.push(other);
+    both.relationships[0].pools.push("other".into());
+    lab.configure(&both);
+    let (pool, other) = (lab.pool(), lab.machine.network().unwrap().pools[1].id);
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    assert_eq!(slices(&mut lab, a, 2), [0, 1], "the last has two addresses");
+    assert_eq!(lab.ask(b, other, 1).len(), 1);
+    // The other pool goes, and nobody had a lease of it that is known.
+    lab.configure(&ending_at(0x15));
+    for epoch in [a, b] {
+        lab.acknowledge(epoch);
+    }
+    assert!(lab.machine.pool_views().all(|p| p.name != "other"), "nothing is left of it");
+    let rows: Vec<_> = lab.machine.rows().collect();
+    let restored = Machine::from_rows(&mut rows.clone().into_iter()).unwrap();
+    assert_eq!(restored.rows().collect::<Vec<_>>(), rows, "it is remembered over a restart");
+    lab.machine = restored;
+    lab.configure(&ending_at(0x1f));
+    assert_eq!(lab.pool(), pool, "the same generation");
+    assert_eq!(slices(&mut lab, a, 8), [2, 3]);
+    for once_the_others in [0x16, 0x17, 0x18] {
+        let claim = lab.update(UpdateKind::Adopt, address(once_the_others), 1);
+        assert_eq!(lab.tell(b, claim).unwrap_err(), UpdateRefusal::NotAdopted, "{once_the_others:x}");
+    }
+    let claim = lab.update(UpdateKind::Adopt, address(0x1e), 1);
+    lab.tell(b, claim).expect("never granted before");
 }

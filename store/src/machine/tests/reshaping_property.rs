@@ -3,12 +3,14 @@
 //!
 //! The frontends here obey the rules as far as they know: each knows the configuration and the ranges that it has read
 //! of, and promises an address only from a range that it owns by what it read, and where no other client's record was
-//! unfreed when it read last. What they promised is remembered here, apart from the store.
+//! unfreed when it read last. What they promised is remembered here, apart from the store. They tell all that they
+//! promise at once: so whoever claims what it held long ago is to be told that nothing of it is known (R7).
 
 use super::lab::{applying, network};
 use crate::machine::{Command, CommandBatch, Found, Machine, Outcome, invariants};
 use leasehold_proto::lease::{LeaseState, LeaseUpdate, UpdateKind};
 use leasehold_proto::network::Network;
+use leasehold_proto::pool::Pool;
 use leasehold_proto::session::{RangeRequest, SessionBatch, StoreEvent};
 use leasehold_proto::time::{ClusterTime, Lifetime};
 use leasehold_proto::words::{
@@ -33,6 +35,11 @@ enum Step {
         address: u16,
         client: u8,
     },
+    /// A client that was rolled back claims what it held once.
+    Claim {
+        session: usize,
+        held: usize,
+    },
     GiveBack(usize),
     Configure {
         first: u16,
@@ -52,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..3usize).prop_map(Step::Ask),
         10 => (0..3usize, 0..40u16, 0..6u8)
             .prop_map(|(session, address, client)| Step::Promise { session, address, client }),
+        3 => (0..3usize, any::<usize>()).prop_map(|(session, held)| Step::Claim { session, held }),
         1 => (0..3usize).prop_map(Step::GiveBack),
         3 => configure.prop_map(|(first, last, bits, other, swap)| Step::Configure { first, last, bits, other, swap }),
     ]
@@ -112,6 +120,8 @@ struct Play {
     stream: Vec<(u64, StoreEvent)>,
     /// Addresses promised: to whom and until when.
     promised: BTreeMap<Prefix, (u8, ClusterTime)>,
+    /// All that was ever promised.
+    ever: BTreeSet<(Prefix, u8)>,
 }
 
 impl Play {
@@ -201,20 +211,8 @@ impl Play {
         if !within_autonomy || is_others || !(extends || reader.owned.contains(&range)) {
             return Ok(());
         }
-        let until = now + VALID;
-        let update = LeaseUpdate {
-            kind: UpdateKind::Promise,
-            prefix,
-            pool: pool.id,
-            binding: BindingKey { link: pool.link, duid: duid(client), kind: IaKind::Na, iaid: Iaid(1) },
-            valid_until: until,
-            preferred: Lifetime::from_wire(60),
-            valid: Lifetime::from_wire(60),
-            ack_until: now + Duration::from_secs(630),
-            client_last_contact: now,
-            base_version: LogIndex(0),
-            extra: None,
-        };
+        let update = update(UpdateKind::Promise, pool, prefix, client, now);
+        let until = update.valid_until;
         if let Some((holder, before)) = self.promised.get(&prefix) {
             prop_assert!(
                 *holder == client || *before <= now,
@@ -222,6 +220,7 @@ impl Play {
             );
         }
         self.promised.insert(prefix, (client, until));
+        self.ever.insert((prefix, client));
         let told = self.send(epoch, |batch| batch.updates.push(update))?;
         let refused = told.iter().find_map(|e| match e {
             StoreEvent::Batch(outcome) => outcome.refused.first().map(|r| r.refusal),
@@ -229,6 +228,44 @@ impl Play {
         });
         prop_assert!(refused.is_none(), "a promise of {prefix} by {epoch} was refused: {refused:?}");
         Ok(())
+    }
+
+    fn claim(&mut self, epoch: Epoch, held: usize) -> Result<(), TestCaseError> {
+        let nth = held.checked_rem(self.ever.len()).and_then(|n| self.ever.iter().nth(n));
+        let Some((prefix, client)) = nth.copied() else { return Ok(()) };
+        let network = self.readers.get(&epoch).and_then(|r| r.network.clone());
+        let Some(network) = network else { return Ok(()) };
+        let Some(pool) = network.pools.iter().find(|p| p.geometry.slot_of(prefix).is_some()) else {
+            return Ok(());
+        };
+        let is_its_own = self.machine.lease(prefix).is_some_and(|l| {
+            l.binding.duid == duid(client) && l.state != LeaseState::Free && l.pool == pool.id
+        });
+        if is_its_own {
+            return Ok(());
+        }
+        let claim = update(UpdateKind::Adopt, pool, prefix, client, self.machine.time());
+        let adopted = self.machine.counters().adopted;
+        self.send(epoch, |batch| batch.updates.push(claim))?;
+        let after = self.machine.counters().adopted;
+        prop_assert_eq!(adopted, after, "{} was adopted for {}, which held it long ago", prefix, client);
+        Ok(())
+    }
+}
+
+fn update(kind: UpdateKind, pool: &Pool, prefix: Prefix, client: u8, now: ClusterTime) -> LeaseUpdate {
+    LeaseUpdate {
+        kind,
+        prefix,
+        pool: pool.id,
+        binding: BindingKey { link: pool.link, duid: duid(client), kind: IaKind::Na, iaid: Iaid(1) },
+        valid_until: now + VALID,
+        preferred: Lifetime::from_wire(60),
+        valid: Lifetime::from_wire(60),
+        ack_until: now + Duration::from_secs(630),
+        client_last_contact: now,
+        base_version: LogIndex(0),
+        extra: None,
     }
 }
 
@@ -244,6 +281,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
         readers: BTreeMap::new(),
         stream: Vec::new(),
         promised: BTreeMap::new(),
+        ever: BTreeSet::new(),
     };
     let found = Found { cluster: "test".into(), incarnation: 1, server_duid_seed: [7; 16], restored: None };
     play.apply(vec![Command::Found(found), applying(network())])?;
@@ -282,6 +320,11 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Promise { session, address, client } => {
                 if let Some(epoch) = play.session(session) {
                     play.promise(epoch, super::lab::address(0x10 + address), client)?;
+                }
+            }
+            Step::Claim { session, held } => {
+                if let Some(epoch) = play.session(session) {
+                    play.claim(epoch, held)?;
                 }
             }
             Step::GiveBack(n) => {

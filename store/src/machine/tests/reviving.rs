@@ -92,6 +92,15 @@ fn a_pool_of_which_nothing_is_left_comes_back_as_another() {
     assert!(lab.machine.pool_views().all(|p| !p.retired), "and it is forgotten");
     lab.configure(&network());
     assert_ne!(lab.pool(), pool);
+    // Seed 1795445513064 of a soak: a client that was rolled back claimed what it held before all of that, and another
+    // had been given it, untold.
+    assert_eq!(slices(&mut lab, a, 2), [0, 1]);
+    let mut claim = lab.update(UpdateKind::Adopt, address(0x11), 1);
+    claim.pool = lab.pool();
+    assert_eq!(lab.tell(b, claim.clone()).unwrap_err(), UpdateRefusal::NotAdopted, "R7");
+    claim.prefix = address(0x19);
+    assert_eq!(slices(&mut lab, a, 1), [2]);
+    lab.tell(b, claim).expect("never granted before");
 }
 
 #[test]
