@@ -18,6 +18,7 @@ use leasehold_tests::failures::course::{Failure, judge};
 use leasehold_tests::failures::site::{Site, now, setup};
 use leasehold_tests::interop::{Deployment, Setup};
 use leasehold_tests::netns::{Lab, Node, Proc, Side, wait_until};
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::signal::Signal;
 
 /// The frontend that serves: hot standby's primary.
@@ -410,7 +411,8 @@ fn fo_913_the_disk_of_one_store_node_is_full() {
         failure("fo_913_the_disk_of_one_store_node_is_full", "store node, disk full, and free again", 2, 6);
     let pid = std::cell::Cell::new(0);
     let small = |lab: &Lab| {
-        let (process, words) = small_disk(lab, victim, "64m")?;
+        // Room for what RocksDB sets aside, of the log files before a restart and of those after it too.
+        let (process, words) = small_disk(lab, victim, "192m")?;
         pid.set(process.pid());
         keeper = Some(process);
         Ok(Setup { wrapped: vec![(victim, words)], ..setup() })
@@ -419,7 +421,11 @@ fn fo_913_the_disk_of_one_store_node_is_full() {
         // Seen from outside, in the keeper's mount namespace.
         let folder = Deployment::data_folder(site.lab, victim)?;
         let root = PathBuf::from(format!("/proc/{}/root", pid.get()));
-        let filler = root.join(folder.strip_prefix("/")?).join("filler");
+        let folder = root.join(folder.strip_prefix("/")?);
+        let filler = folder.join("filler");
+        fill(&filler)?;
+        // What its files have set aside would last for long.
+        take_reserves(&folder)?;
         fill(&filler)?;
         site.go_on(LASTING);
         // What it holds back for its last words it may use up now.
@@ -439,6 +445,24 @@ fn fo_913_the_disk_of_one_store_node_is_full() {
     };
     judge(&failure, small, happen).unwrap_or_else(|error| panic!("{error:?}"));
     drop(keeper);
+}
+
+/// Gives back to the disk what is set aside behind the ends of all files of a data folder.
+fn take_reserves(folder: &Path) -> Result<()> {
+    const MARGIN: i64 = 256 * 1024;
+    for entry in fs::read_dir(folder)?.filter_map(Result::ok) {
+        if entry.path().is_dir() {
+            take_reserves(&entry.path())?;
+            continue;
+        }
+        // A file may go meanwhile.
+        let Ok(file) = fs::File::options().write(true).open(entry.path()) else { continue };
+        // Not what the node may write between the look and the taking.
+        let behind = i64::try_from(file.metadata()?.len())? + MARGIN;
+        let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(&file, how, behind, 1 << 40).context("cannot give back what is set aside")?;
+    }
+    Ok(())
 }
 
 /// Writes into a file until the disk is full.

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use rocksdb::{Cache, ColumnFamilyDescriptor, DB, WriteOptions};
+use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DEFAULT_COLUMN_FAMILY_NAME, WriteOptions};
 
 use super::{DiskError, options};
 
@@ -26,8 +26,10 @@ pub(crate) fn open(
     recycled_logs: usize,
 ) -> Result<DB, DiskError> {
     let database = options::database(buffer_bytes, cache, recycled_logs);
-    let columns =
-        [META, rows].map(|name| ColumnFamilyDescriptor::new(name, options::column(buffer_bytes, cache)));
+    // RocksDB's own column is never used, but of the largest buffer of any column it sets disk aside for each log file: so
+    // much that a small disk is full until it is given up.
+    let columns = [DEFAULT_COLUMN_FAMILY_NAME, META, rows]
+        .map(|name| ColumnFamilyDescriptor::new(name, options::column(buffer_bytes, cache)));
     let db = DB::open_cf_descriptors(&database, path, columns)
         .map_err(|error| DiskError::rocks("opening the database", path, &error))?;
     let wanted = format!("{kind}/{FORMAT_VERSION}");
