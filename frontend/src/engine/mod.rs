@@ -17,6 +17,7 @@ pub mod budget;
 mod counters;
 pub mod exchange;
 pub mod leases;
+mod pool_index;
 mod trace;
 
 pub use counters::Counters;

@@ -3,6 +3,7 @@
 
 use super::plan::Plan;
 use super::report::{Failure, Report};
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -38,7 +39,11 @@ fn run_each(
                         is_over.store(true, Ordering::Relaxed);
                         break;
                     }
-                    let result = super::run(&plan(seed));
+                    let drawn = plan(seed);
+                    let result = catch_unwind(|| super::run(&drawn)).unwrap_or_else(|panic| {
+                        eprintln!("seed {seed} panicked");
+                        resume_unwind(panic)
+                    });
                     let mut all = results.lock().expect("no run panicked while it added its result");
                     match result {
                         Ok(report) => all.0.add(&report),

@@ -109,7 +109,8 @@ impl World {
         }
         // What a client was told before, it may claim for as long as it believes in it.
         let believes = |c: &Client| c.duid == duid && c.plan.oddity != Oddity::None;
-        let is_over = |until: Nanos| until + UNDER_WAY_MAX + secs(5) < self.now;
+        // Some are told that it is theirs for ever.
+        let is_over = |until: Nanos| until < self.now.saturating_sub(UNDER_WAY_MAX + secs(5));
         let is_new = match self.told.get(&(prefix, duid.to_vec(), iaid)) {
             None => true,
             Some(told) => is_over(told.until) && !self.clients.iter().any(believes),

@@ -359,7 +359,7 @@ impl<S: ReplySink> Desk<'_, S> {
                     traced::server(self.trace, other.relationship());
                     return Ok(Some((plan, cx)));
                 }
-                outcome => may_have_presently |= outcome == Err(Discard::RangesDry),
+                outcome => may_have_presently |= matches!(outcome, Err(Discard::RangesDry)),
             }
         }
         if may_have_presently { Err(Discard::RangesDry) } else { Ok(None) }

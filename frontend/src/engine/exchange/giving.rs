@@ -7,7 +7,7 @@
 use super::context::{Context, all_named, length_hint, word};
 use super::plan::{Fate, IaAnswer, Line, Status};
 use crate::codec::{Discard, Ia, IaKind};
-use crate::engine::leases::{Given, IaRef, Known, Leases, NoLease, Wanted};
+use crate::engine::leases::{Given, IaRef, Known, Leases, Margin, NoLease, Wanted};
 use leasehold_proto::lease::{LeaseExtra, LeaseState};
 use leasehold_proto::time::Lifetime;
 use leasehold_proto::words::{PoolId, Prefix};
@@ -74,7 +74,7 @@ impl Wishes {
             lifetimes: cx.lifetimes,
             extra,
             relay: cx.relay_address(),
-            replaces: u32::try_from(replaces).unwrap_or(u32::MAX),
+            margin: Margin { replaces: u32::try_from(replaces).unwrap_or(u32::MAX), besides: 0 },
             ..Wanted::of(&self.pools)
         }
     }

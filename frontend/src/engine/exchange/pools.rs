@@ -10,6 +10,7 @@ use super::classes::{Audience, ClassIndex};
 use super::link_pools::LinkPools;
 use super::options::{PlaceOptions, SpeakingOptions};
 use crate::codec::RelayLevel;
+use crate::engine::pool_index::PoolIndex;
 use leasehold_proto::network::{Link, LinkSelector, Network, Relationship};
 use leasehold_proto::pool::Pool;
 use leasehold_proto::words::{FrontendId, LinkId, PoolId, Prefix};
@@ -43,10 +44,7 @@ pub(in crate::engine) struct Topology {
     /// Of pools of relationships in which it is one, and of links: by number, for who goes through all leases.
     mine_of_pool: BTreeMap<PoolId, RelationshipAt>,
     link_at: BTreeMap<LinkId, usize>,
-    /// Positions of all pools, by number.
-    pool_at: BTreeMap<PoolId, usize>,
-    /// The same by first address. Pools do not overlap.
-    pools_by_address: Vec<(u128, usize)>,
+    pools: PoolIndex,
     classes: ClassIndex,
     /// By position of the link: which clients it serves.
     audiences: Vec<Audience>,
@@ -91,16 +89,11 @@ impl Topology {
         let bucket_keys =
             network.relationships.iter().map(|r| BucketKey::of_server(r.server_duid.as_bytes())).collect();
         let options = PlaceOptions::new(&network);
-        let pool_at = network.pools.iter().enumerate().map(|(at, pool)| (pool.id, at)).collect();
-        let mut pools_by_address: Vec<(u128, usize)> =
-            network.pools.iter().enumerate().map(|(at, pool)| (pool.geometry.first_bits(), at)).collect();
-        pools_by_address.sort_unstable();
         let audiences = network.links.iter().map(|link| Audience::new(&network, &link.classes)).collect();
         Self {
             classes: ClassIndex::new(&network),
             audiences,
-            pool_at,
-            pools_by_address,
+            pools: PoolIndex::new(&network, |_| true),
             network,
             links,
             prefixes,
@@ -205,14 +198,12 @@ impl Topology {
 
     /// A pool by its number.
     pub(in crate::engine) fn pool(&self, id: PoolId) -> Option<&Pool> {
-        self.network.pools.get(*self.pool_at.get(&id)?)
+        self.pools.pool(&self.network, id)
     }
 
     /// The pool of which this is a leasable unit.
     pub(in crate::engine) fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
-        let after = self.pools_by_address.partition_point(|(first, _)| *first <= prefix.bits());
-        let (_, at) = self.pools_by_address.get(after.checked_sub(1)?)?;
-        self.network.pools.get(*at).filter(|pool| pool.geometry.slot_of(prefix).is_some())
+        self.pools.pool_of(&self.network, prefix)
     }
 
     /// The relationship in one of whose pools a lease lies.

@@ -9,7 +9,7 @@ use super::giving::{Scope, look_once, offer};
 use super::plan::Plan;
 use super::request;
 use crate::codec::{Discard, Ia};
-use crate::engine::leases::{Given, Leases, NoLease, Wanted};
+use crate::engine::leases::{Given, Leases, Margin, NoLease, Wanted};
 use leasehold_proto::words::Prefix;
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -30,7 +30,7 @@ pub(super) fn answer(cx: &Context<'_, '_>, leases: &mut Leases) -> Result<Plan, 
     for ia in &cx.message.ias {
         let is_new = Cell::new(false);
         let answer = offer(cx, leases, ia, |wanted, scope| {
-            let wanted = Wanted { besides: new, ..*wanted };
+            let wanted = Wanted { margin: Margin { besides: new, ..wanted.margin }, ..*wanted };
             let given = offer_new(cx, leases, ia, (&wanted, scope), &plan);
             is_new.set(is_new.get() || given.is_ok());
             given

@@ -67,19 +67,17 @@ pub struct Wanted<'a> {
     /// The link-address of the relay that prefixes are delegated through: those of one relay are given from the same
     /// ranges as far as possible, so that its routes aggregate.
     pub relay: Option<u128>,
-    /// So many leases of the client give way to this one, and do not count against bounds (PD-14).
-    pub replaces: u32,
-    /// So many more the same message has been offered: they are not on record, and count against bounds (SV-303).
-    pub besides: u32,
+    /// How it is judged against bounds.
+    pub margin: Margin,
 }
 
 /// By how much a new lease is to be judged against bounds otherwise than by what is on record.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Margin {
-    /// So many leases give way to it.
-    pub(super) replaces: u32,
-    /// So many more are offered, and not on record.
-    pub(super) besides: u32,
+pub struct Margin {
+    /// So many leases of the client give way to it, and do not count against bounds (PD-14).
+    pub replaces: u32,
+    /// So many more the same message has been offered: they are not on record, and count against bounds (SV-303).
+    pub besides: u32,
 }
 
 impl Margin {
@@ -100,8 +98,7 @@ impl<'a> Wanted<'a> {
             lifetimes: LifetimeWish::default(),
             extra: None,
             relay: None,
-            replaces: 0,
-            besides: 0,
+            margin: Margin::default(),
         }
     }
 }

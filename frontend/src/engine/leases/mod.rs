@@ -57,7 +57,7 @@ mod survey;
 mod tests;
 
 pub use acceptors::Acceptor;
-pub use api::{Given, IaRef, Known, News, NoLease, NoRegistration, Owner, Wanted};
+pub use api::{Given, IaRef, Known, Margin, News, NoLease, NoRegistration, Owner, Wanted};
 pub use commit::Rest;
 pub use partners::Service;
 pub use status::{LeasesStatus, PoolStatus};

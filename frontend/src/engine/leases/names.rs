@@ -1,6 +1,7 @@
 //! The network configuration as seen by one frontend: which pools are of its relationships, found by id and by
 //! address.
 
+use crate::engine::pool_index::PoolIndex;
 use leasehold_proto::lifetimes::Timing;
 use leasehold_proto::network::{Limits, Network};
 use leasehold_proto::pool::Pool;
@@ -17,10 +18,8 @@ const EXTEND_AT_MOST: Duration = Duration::from_secs(10);
 /// The configuration and the ways into it.
 pub(super) struct Names {
     network: Option<Arc<Network>>,
-    /// Places in `network.pools` of this frontend's pools, by id.
-    by_id: BTreeMap<PoolId, usize>,
-    /// The same by first address. Pools do not overlap.
-    by_address: Vec<(u128, usize)>,
+    /// This frontend's pools.
+    own: PoolIndex,
     /// SEC-02, by link.
     limits: BTreeMap<LinkId, Limits>,
     extend_every: Duration,
@@ -30,8 +29,7 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             network: None,
-            by_id: BTreeMap::new(),
-            by_address: Vec::new(),
+            own: PoolIndex::default(),
             limits: BTreeMap::new(),
             extend_every: EXTEND_AT_MOST,
         }
@@ -40,17 +38,10 @@ impl Default for Names {
 
 impl Names {
     pub(super) fn set(&mut self, network: Arc<Network>, me: &FrontendId) {
-        self.by_id.clear();
-        self.by_address.clear();
-        let mut shortest = Duration::MAX;
-        for (place, pool) in network.pools.iter().enumerate() {
-            if network.relationship(pool.relationship).is_some_and(|r| r.has_partner(me)) {
-                self.by_id.insert(pool.id, place);
-                self.by_address.push((pool.geometry.first_bits(), place));
-                shortest = shortest.min(pool.autonomy);
-            }
-        }
-        self.by_address.sort_unstable();
+        self.own = PoolIndex::new(&network, |pool| {
+            network.relationship(pool.relationship).is_some_and(|r| r.has_partner(me))
+        });
+        let shortest = self.own.pools(&network).map(|pool| pool.autonomy).min().unwrap_or(Duration::MAX);
         self.limits = network.links.iter().map(|link| (link.id, link.limits)).collect();
         self.extend_every = (shortest / EXTEND_SHARE).min(EXTEND_AT_MOST);
         self.network = Some(network);
@@ -76,15 +67,12 @@ impl Names {
 
     /// A pool of this frontend's relationships.
     pub(super) fn pool(&self, id: PoolId) -> Option<&Pool> {
-        self.network.as_ref()?.pools.get(*self.by_id.get(&id)?)
+        self.own.pool(self.network.as_ref()?, id)
     }
 
     /// The pool of this frontend's relationships of which this is a unit.
     pub(super) fn pool_of(&self, prefix: Prefix) -> Option<&Pool> {
-        let after = self.by_address.partition_point(|(first, _)| *first <= prefix.bits());
-        let (_, place) = self.by_address.get(after.checked_sub(1)?)?;
-        let pool = self.network.as_ref()?.pools.get(*place)?;
-        pool.geometry.slot_of(prefix).map(|_| pool)
+        self.own.pool_of(self.network.as_ref()?, prefix)
     }
 
     /// SEC-02: the bounds of a link.
@@ -99,7 +87,6 @@ impl Names {
 
     /// All of this frontend's pools, by id.
     pub(super) fn pools(&self) -> impl Iterator<Item = &Pool> {
-        let pools = self.network.as_ref().map_or(&[][..], |n| n.pools.as_slice());
-        self.by_id.values().filter_map(move |place| pools.get(*place))
+        self.network.iter().flat_map(|network| self.own.pools(network))
     }
 }

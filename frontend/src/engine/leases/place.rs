@@ -39,8 +39,7 @@ impl Leases {
         if !wanted.pools.iter().any(|id| self.fitting(ia, *id).is_some()) {
             return Err(NoLease::NoPool);
         }
-        if self.has_too_many(ia, wanted.extra, Margin { replaces: wanted.replaces, besides: wanted.besides })
-        {
+        if self.has_too_many(ia, wanted.extra, wanted.margin) {
             return Err(NoLease::TooMany);
         }
         if self.session.stopping || self.session.draining || self.session.is_superseded() {

@@ -112,7 +112,7 @@ impl Ports {
         }
     }
 
-    /// Whether any port of a client has as many leases as it may; `spare`: so many of them give way to the new one.
+    /// Whether any port of a client has as many leases as it may.
     pub(super) fn is_full(&self, link: LinkId, limits: &Limits, relay: &RelayData, margin: Margin) -> bool {
         if !self.kinds.any() {
             return false;
