@@ -126,13 +126,16 @@ computing_lane() {
     step "build of fuzz targets" fuzz-build.out scripts/fuzz.sh build
     scripts/same-mtimes.sh end && : >"$logs/.compiled"
     step "deny" deny.out scripts/deny.sh
-    step "fuzz" fuzz.out scripts/fuzz.sh 20
-    $compiled || return
-    step "kinds of tests" kinds.out every_test_has_a_kind
-    step "unit" unit.log run all "lib bin"
-    for kind in "${computing[@]}"; do
-        run_kind "$kind" "$([ "$kind" = sabotage ] && echo sabotage || echo all)"
-    done
+    # On one processor, beside the tests that compute.
+    step "fuzz" fuzz.out scripts/fuzz.sh 20 &
+    if $compiled; then
+        step "kinds of tests" kinds.out every_test_has_a_kind
+        step "unit" unit.log run all "lib bin"
+        for kind in "${computing[@]}"; do
+            run_kind "$kind" "$([ "$kind" = sabotage ] && echo sabotage || echo all)"
+        done
+    fi
+    wait
 }
 
 # Each lane is a process group, so that an end of this script is the end of all that it started.

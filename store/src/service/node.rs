@@ -4,7 +4,8 @@
 //! stopping it. Refuses to know: configuration files, signals, how a process exits.
 //! Inputs: a [`StoreConfig`]. Outputs: a running node, or why there is none; at last the reason why it stopped.
 //! Invariants: it listens before it opens its disk, so that a second process of the same node fails early and says so;
-//! a node that cannot go on says why and serves nobody.
+//! a node that cannot go on says why and serves nobody. Its futures are boxed, since whoever awaits another crate's async
+//! fn compiles it: all of openraft and tonic below it, for the program and again for each test.
 
 use super::admin::AdminService;
 use super::config::{StartError, StoreConfig};
@@ -14,6 +15,8 @@ use super::session::{MESSAGE_BYTES_MAX, SessionService};
 use crate::hub::HubSettings;
 use crate::machine::Counters;
 use crate::raft::{ConnectError, Connector, MAX_MESSAGE_BYTES, NodeAddress, NodeMetrics, StoreNode};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use leasehold_proto::tls::{self, ExpectedServer, Incoming, IncomingStats, Limits, Security};
 use leasehold_proto::v1::admin_server::AdminServer;
 use leasehold_proto::v1::frontend_session_server::FrontendSessionServer;
@@ -79,7 +82,11 @@ impl StoreProcess {
     /// # Errors
     /// [`StartError`]: names, certificates, the address, the disk, a damaged log. Refusals by the other nodes (a wrong
     /// cluster, a name in use) come later, by [`Running::wait`].
-    pub async fn start(config: StoreConfig) -> Result<Running, StartError> {
+    pub fn start(config: StoreConfig) -> BoxFuture<'static, Result<Running, StartError>> {
+        Self::started(config).boxed()
+    }
+
+    async fn started(config: StoreConfig) -> Result<Running, StartError> {
         let security = config.open_security()?;
         let failed = |detail: String| StartError::Listen { address: config.listen, detail };
         let listener = TcpListener::bind(config.listen).await.map_err(|error| failed(error.to_string()))?;
@@ -256,7 +263,11 @@ impl Running {
     }
 
     /// Stops: frontends are told to go elsewhere, what is pending is written, databases are closed. Idempotent.
-    pub async fn shutdown(&self) {
+    pub fn shutdown(&self) -> BoxFuture<'_, ()> {
+        self.shut_down().boxed()
+    }
+
+    async fn shut_down(&self) {
         self.stop.cancel();
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in &tasks {
