@@ -26,7 +26,7 @@ impl History {
         self.last_by_first.range(..=last).next_back().is_some_and(|(_, end)| *end >= first)
     }
 
-    pub(super) fn spans(&self) -> impl Iterator<Item = (u128, u128)> + use<'_> {
+    pub(super) fn spans(&self) -> impl Iterator<Item = (u128, u128)> + Clone + use<'_> {
         self.last_by_first.iter().map(|(first, last)| (*first, *last))
     }
 
@@ -34,13 +34,8 @@ impl History {
         self.last_by_first.get(&first).copied()
     }
 
-    /// Puts a span as it was written down.
-    pub(super) fn restore(&mut self, first: u128, last: u128) {
-        self.last_by_first.insert(first, last);
-    }
-
     /// Adds a span, and gives the first addresses of those that changed, came or went.
-    fn add(&mut self, mut first: u128, mut last: u128) -> Vec<u128> {
+    pub(super) fn add(&mut self, mut first: u128, mut last: u128) -> Vec<u128> {
         let mut changed = Vec::new();
         while let Some((from, to)) = self
             .last_by_first

@@ -14,6 +14,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
         return Ok(());
     }
     leases_do_not_overlap(machine)?;
+    spans_of_the_past_are_apart(machine)?;
     registrations_are_of_nobodys_addresses(machine)?;
     if machine.restoring {
         // An old cluster's rows, of which nothing follows until it is founded from them.
@@ -44,6 +45,20 @@ pub fn leases_do_not_overlap(machine: &Machine) -> Result<(), String> {
         last = Some(*prefix);
     }
     Ok(())
+}
+
+/// What was granted once is looked for in one span only (R7): none touches the next.
+///
+/// # Errors
+/// Names where.
+pub fn spans_of_the_past_are_apart(machine: &Machine) -> Result<(), String> {
+    let spans = machine.history.spans();
+    match spans.clone().zip(spans.skip(1)).find(|((_, last), (next, _))| last.saturating_add(1) >= *next) {
+        Some(((first, _), (next, _))) => {
+            Err(format!("the spans at {} and {} touch", Prefix::address(first), Prefix::address(next)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// No registered address is leased, or ended and not free yet; and each is to end.

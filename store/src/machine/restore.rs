@@ -9,7 +9,7 @@
 
 use super::command::FORMAT_HISTORY;
 use super::outcome::Outcome;
-use super::rows::RowKey;
+use super::rows::{RowKey, history_span};
 use super::state::{Machine, RangeState};
 use leasehold_proto::lifetimes::t1_t2;
 use leasehold_proto::time::ClusterTime;
@@ -58,6 +58,12 @@ impl Machine {
                 self.restoring = true;
             }
             RowKey::Session(_) => return Ok(()),
+            RowKey::History(_) => {
+                // It may touch what was noted of the pools' rows before.
+                let (first, last) = history_span(value)?;
+                self.note_history(first, last);
+                return Ok(());
+            }
             _ => self.restore_row(key, value)?,
         }
         match kind {

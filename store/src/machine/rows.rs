@@ -281,10 +281,8 @@ impl Machine {
             }
             Some(11) => self.restore_registration(&decode(value)?),
             Some(12) => {
-                let row: v1::HistoryRow = decode(value)?;
-                known(row.format_version)?;
-                let first = address(&row.first, "first").map_err(text)?;
-                self.history.restore(first, address(&row.last, "last").map_err(text)?);
+                let (first, last) = history_span(value)?;
+                self.history.add(first, last);
                 Ok(())
             }
             _ => Err("of a family this program does not know: written by a newer one?".to_owned()),
@@ -411,6 +409,16 @@ fn known(format: u32) -> Result<(), String> {
     } else {
         Err(format!("format {format} is not this program's {FORMAT_VERSION}"))
     }
+}
+
+/// First and last address of a span of the past.
+pub(super) fn history_span(value: &[u8]) -> Result<(u128, u128), String> {
+    let row: v1::HistoryRow = decode(value)?;
+    known(row.format_version)?;
+    let text = |e: ConvertError| e.to_string();
+    let (first, last) =
+        (address(&row.first, "first").map_err(text)?, address(&row.last, "last").map_err(text)?);
+    if first <= last { Ok((first, last)) } else { Err("`last` is before `first`".to_owned()) }
 }
 
 /// A network row, which may be of a former format.

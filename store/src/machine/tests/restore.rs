@@ -107,6 +107,26 @@ fn fo_907_nothing_is_granted_until_the_old_promises_are_over_and_known_leases_ar
 }
 
 #[test]
+fn fo_907_r7_what_was_granted_once_is_taken_over_too() {
+    let mut old = old_cluster();
+    let mut shorter = network();
+    shorter.pools[0].last = address(0x11).bits().to_be_bytes().to_vec();
+    let cut = old.configure(&shorter);
+    assert_eq!(cut.rows.iter().filter(|row| row.key[0] == 12).count(), 1);
+    let mut lab = founded_anew(&old, true);
+    invariants::check(&lab.machine).unwrap();
+    assert!(Machine::from_rows(&mut lab.machine.rows()).unwrap().rows().eq(lab.machine.rows()));
+    lab.configure(&network());
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    lab.apply(vec![Command::Drain { frontend: frontend("b"), on: false }]);
+    assert!(!lab.grant(a, 8).is_empty());
+    for last in 0x12..=0x1f {
+        let claim = lab.update(UpdateKind::Adopt, address(last), 5);
+        assert_eq!(lab.tell(b, claim).unwrap_err(), UpdateRefusal::NotAdopted, "{last:x}");
+    }
+}
+
+#[test]
 fn fo_907_an_operator_may_override_the_wait() {
     let mut lab = founded_anew(&old_cluster(), true);
     assert_eq!(lab.machine.grants_held_until(), ClusterTime::ZERO);
