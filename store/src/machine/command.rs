@@ -17,6 +17,10 @@ pub const FORMAT_VERSION: u32 = 2;
 pub(super) const FORMAT_REVIVING: u32 = 2;
 /// Since this format nothing is adopted where a pool that is no more had granted (`history`), however long ago.
 pub(super) const FORMAT_HISTORY: u32 = 2;
+/// Since this format a pool grows only if no slice of it with an owner comes to have what is another pool's.
+pub(super) const FORMAT_CLIPPED: u32 = 2;
+/// Since this format the ranges of a session that is dead for certain are taken from it before its late batch is.
+pub(super) const FORMAT_DEAD_FIRST: u32 = 2;
 
 /// The content of one log entry.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 //! pools, and when. Spans are only ever added, and too large ones only refuse more adoptions than they must: so what
 //! touches is made one, and of too many the two nearest.
 
+use super::command::FORMAT_HISTORY;
 use super::rows::RowKey;
 use super::state::{Machine, PoolState};
 use leasehold_proto::words::{PoolId, RangeId};
@@ -71,15 +72,28 @@ impl History {
 impl Machine {
     /// What a pool has granted from a slot on is not offered any more.
     pub(super) fn note_granted_once(&mut self, id: PoolId, from_slot: u64) {
-        let Some(state) = self.pools.get(&id) else { return };
+        let Some(state) = self.pools.get(&id).filter(|_| self.format >= FORMAT_HISTORY) else { return };
         let geometry = &state.pool.geometry;
-        let last_slice = state.fresh_slices_used.checked_sub(1);
+        let last_slice = state.fresh_slices_used.max(state.unclean_below).checked_sub(1);
         let Some((_, last)) = last_slice.and_then(|s| geometry.slots_of(s.min(geometry.last_slice()))) else {
             return;
         };
         if from_slot <= last {
             let (first, last) = (geometry.prefix_at(from_slot).bits(), geometry.prefix_at(last).last_bits());
             self.note_history(first, last);
+        }
+    }
+
+    /// What entries of format 1 took out or cut off, and did not write down.
+    pub(super) fn note_what_format_1_took_out(&mut self) {
+        let past = |state: &PoolState| match (state.retired, state.cut) {
+            (Some(_), _) => Some((state.pool.id, 0)),
+            (None, Some(_)) => Some((state.pool.id, state.offered_last_slot.saturating_add(1))),
+            (None, None) => None,
+        };
+        let past: Vec<(PoolId, u64)> = self.pools.values().filter_map(past).collect();
+        for (id, from_slot) in past {
+            self.note_granted_once(id, from_slot);
         }
     }
 

@@ -155,6 +155,7 @@ impl Machine {
     }
 
     fn update_pools(&mut self, network: &Network) {
+        self.note_what_format_1_took_out();
         let wanted: BTreeSet<PoolId> = network.pools.iter().map(|p| p.id).collect();
         let gone: Vec<PoolId> = self
             .pools

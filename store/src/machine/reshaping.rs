@@ -12,7 +12,7 @@
 //! at most here, but for the configuration that cuts a pool, which counts the leases past its end once.
 
 use super::STEP_MAX;
-use super::command::{FORMAT_HISTORY, FORMAT_REVIVING};
+use super::command::{FORMAT_CLIPPED, FORMAT_HISTORY, FORMAT_REVIVING};
 use super::outcome::Applied;
 use super::rows::RowKey;
 use super::state::{Machine, PoolState};
@@ -46,6 +46,7 @@ impl Machine {
             && [old.offered_last_slot, old.pool.geometry.last_slot()]
                 .into_iter()
                 .all(|end| self.rest_of_slice_is_clear(old, end, &new.geometry))
+            && (self.format < FORMAT_CLIPPED || self.what_comes_back_is_clear(old, &new.geometry))
     }
 
     /// Whether every slice that was ever granted is on record.
@@ -86,6 +87,20 @@ impl Machine {
         let (first, last) = (grown.prefix_at(from).bits(), grown.prefix_at(to).last_bits());
         let mut budget = GROWTH_LOOK_MAX;
         !self.held_by_others(old.pool.id, first, last, &mut budget)
+    }
+
+    /// Slices past the end of what is offered can have been granted while they were clipped there, at an end of before:
+    /// as long as one has an owner, nobody else may hold any address that would be offered again.
+    fn what_comes_back_is_clear(&self, old: &PoolState, grown: &Geometry) -> bool {
+        let id = old.pool.id;
+        let (from, to) =
+            (old.offered_last_slot.saturating_add(1), old.pool.geometry.last_slot().min(grown.last_slot()));
+        let next_slice = old.offered_last_slice().saturating_add(1);
+        if from > to || !self.is_owned_between(id, next_slice, grown.slice_of(to).max(next_slice)) {
+            return true;
+        }
+        let mut budget = GROWTH_LOOK_MAX;
+        !self.held_by_others(id, grown.prefix_at(from).bits(), grown.prefix_at(to).last_bits(), &mut budget)
     }
 
     /// A pool that is no more.

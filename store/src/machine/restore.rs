@@ -9,7 +9,7 @@
 
 use super::command::FORMAT_HISTORY;
 use super::outcome::Outcome;
-use super::rows::{RowKey, history_span};
+use super::rows::RowKey;
 use super::state::{Machine, RangeState};
 use leasehold_proto::lifetimes::t1_t2;
 use leasehold_proto::time::ClusterTime;
@@ -38,8 +38,9 @@ impl Machine {
     /// What an earlier attempt took may be of another export.
     fn forget_old_rows(&mut self) {
         let keys: Vec<RowKey> = self.rows().filter_map(|(key, _)| RowKey::decode(&key)).collect();
-        let (applied, time, counters) = (self.applied, self.time, std::mem::take(&mut self.counters));
-        *self = Self { applied, time, counters, ..Self::default() };
+        let (applied, time, format) = (self.applied, self.time, self.format);
+        let (counters, changed) = (std::mem::take(&mut self.counters), std::mem::take(&mut self.changed));
+        *self = Self { applied, time, format, counters, changed, ..Self::default() };
         keys.into_iter().for_each(|key| self.touch(key));
     }
 
@@ -58,12 +59,6 @@ impl Machine {
                 self.restoring = true;
             }
             RowKey::Session(_) => return Ok(()),
-            RowKey::History(_) => {
-                // It may touch what was noted of the pools' rows before.
-                let (first, last) = history_span(value)?;
-                self.note_history(first, last);
-                return Ok(());
-            }
             _ => self.restore_row(key, value)?,
         }
         match kind {
@@ -93,11 +88,7 @@ impl Machine {
                     pool.cut = pool.cut.map(|_| applied);
                     pool.asked_for = Epoch::NONE;
                     // What was promised from slices of which these rows do not know is not to be adopted (R7).
-                    let geometry = pool.pool.geometry;
-                    if self.format < FORMAT_HISTORY {
-                        pool.unclean_below = u64::MAX;
-                    }
-                    self.note_history(geometry.first_bits(), geometry.last_bits());
+                    pool.unclean_below = u64::MAX;
                 }
             }
             RowKey::Registration(address) => {
@@ -117,6 +108,10 @@ impl Machine {
         self.grants_held_until = if without_waiting { ClusterTime::ZERO } else { self.old_promises_over() };
         self.rebuild_tables();
         self.rebuild_due();
+        if self.format >= FORMAT_HISTORY {
+            // The old cluster may have gone on, with pools and ends of which these rows do not know (R7).
+            self.note_history(0, u128::MAX);
+        }
         self.touch(RowKey::Cluster);
     }
 

@@ -412,7 +412,7 @@ fn known(format: u32) -> Result<(), String> {
 }
 
 /// First and last address of a span of the past.
-pub(super) fn history_span(value: &[u8]) -> Result<(u128, u128), String> {
+fn history_span(value: &[u8]) -> Result<(u128, u128), String> {
     let row: v1::HistoryRow = decode(value)?;
     known(row.format_version)?;
     let text = |e: ConvertError| e.to_string();

@@ -1,5 +1,6 @@
 //! Sessions: opening (R6), the one order of their batches, extension and death (R4), clean stops.
 
+use super::command::FORMAT_DEAD_FIRST;
 use super::outcome::{Applied, Audience, Outcome};
 use super::rows::RowKey;
 use super::state::{Cluster, Machine, PoolState, Session};
@@ -97,8 +98,13 @@ impl Machine {
             return Outcome::BatchOutOfOrder { applied };
         }
         session.applied_sequence = applied.max(batch.sequence);
-        let joins_late = applied == UpdateSeq(0) && session.is_gone();
+        let is_gone = session.is_gone();
+        let joins_late = applied == UpdateSeq(0) && is_gone;
         self.touch(RowKey::Session(epoch));
+        if is_gone && self.format >= FORMAT_DEAD_FIRST {
+            // Once it is dead for certain, what it tells changes nothing (R4): its ranges are not given back cleanly.
+            self.reopen_ranges_of_dead(epoch, out);
+        }
         if joins_late {
             // From now on it may have extended what ended.
             self.look_again(epoch);

@@ -127,3 +127,29 @@ fn r7_what_is_free_again_is_not_adopted_for_whoever_had_it_last() {
     assert_eq!(refused, UpdateRefusal::NotAdopted);
     lab.promise(a, address(0x10), 2).unwrap();
 }
+
+/// Found by reading: the entry by whose stamp a session is dead for certain carried its last batch. What it told was
+/// fenced, and its ranges counted as given back cleanly all the same.
+#[test]
+fn r4_r7_a_session_that_is_dead_for_certain_does_not_close_cleanly() {
+    let mut lab = Lab::new();
+    let (old, b) = (lab.open("a"), lab.open("b"));
+    lab.grant(old, 1);
+    let a = lab.open("a");
+    for _ in 0..20 {
+        lab.pass(10);
+        for partner in [a, b] {
+            lab.acknowledge(partner);
+        }
+    }
+    lab.wait(3 * AUTONOMY_SECS);
+    let mut last = lab.batch(old);
+    last.updates.push(lab.update(UpdateKind::Promise, address(0x10), 1));
+    last.closing = true;
+    let (outcome, _) = lab.send(last);
+    assert_eq!(outcome.refused.iter().map(|r| r.refusal).collect::<Vec<_>>(), [UpdateRefusal::Fenced]);
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    assert!(lab.grant(b, 1).iter().any(|range| range.slice == 0));
+    let refused = lab.tell(a, lab.update(UpdateKind::Adopt, address(0x10), 1)).unwrap_err();
+    assert_eq!(refused, UpdateRefusal::NotAdopted, "its new owner may have given it to another, untold");
+}

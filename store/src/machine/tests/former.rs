@@ -1,10 +1,12 @@
 //! What was written before: entries and rows of format 1 are read, and do on every node what they did then.
 
-use super::lab::{Lab, applying, network};
+use super::lab::{Lab, address, applying, network};
 use crate::machine::{
     Command, CommandBatch, CommandError, FORMAT_VERSION, Found, Machine, NetworkRefusal, Outcome, invariants,
 };
+use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::network::{Network, fill_defaults};
+use leasehold_proto::session::RangeRequest;
 use leasehold_proto::v1;
 use leasehold_proto::words::{LogIndex, PoolId, Prefix};
 use prost::Message;
@@ -121,7 +123,7 @@ fn out_and_back(out: u32, back: u32) -> (PoolId, PoolId) {
     let before = lab.pool();
     let (a, b) = (lab.open("a"), lab.open("b"));
     lab.grant(a, 2);
-    lab.promise(a, super::lab::address(0x11), 1).unwrap();
+    lab.promise(a, address(0x11), 1).unwrap();
     let mut other = network();
     other.pools[0].name = "other".into();
     let shift = |octets: &mut Vec<u8>| {
@@ -168,4 +170,46 @@ fn what_is_refused_by_now_applies_where_it_was_taken_before_and_cannot_be_propos
     assert!(lines.len() == 1 && lines[0].contains("port 7"), "{lines:?}");
     wire.links[1].selectors.clear();
     assert_eq!(restored.check_network(&wire), Ok(()));
+}
+
+/// Whether an address is adopted that was in a pool taken out, forgotten and put back; each by an entry of its format.
+fn is_adopted_after(out: u32, back: u32) -> bool {
+    let mut lab = Lab::new();
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    lab.grant(a, 2);
+    let mut elsewhere = network();
+    elsewhere.pools[0].name = "other".into();
+    elsewhere.pools[0].first[14] = 1;
+    elsewhere.pools[0].last[14] = 1;
+    elsewhere.relationships[0].pools = vec!["other".into()];
+    lab.promise(a, address(0x11), 1).unwrap();
+    lab.apply_as(out, vec![applying(elsewhere)]);
+    for epoch in [a, b] {
+        let mut batch = lab.batch(epoch);
+        batch.acked_index = lab.index();
+        lab.apply_as(out, vec![Command::Session(std::sync::Arc::new(batch))]);
+    }
+    let spans = lab.machine.rows().filter(|(key, _)| key[0] == 12).count();
+    assert_eq!(spans, usize::from(out > 1), "an entry of format 1 writes no row of today's");
+    lab.apply_as(back, vec![applying(network())]);
+    let pool = lab.pool();
+    for _ in 0..3 {
+        lab.pass(100);
+        lab.acknowledge(a);
+        lab.acknowledge(b);
+    }
+    let state = lab.machine.lease(address(0x11)).map(|lease| lease.state);
+    assert!(matches!(state, None | Some(LeaseState::Free)), "it has run out: {state:?}");
+    let mut batch = lab.batch(a);
+    batch.requests.push(RangeRequest { pool, ranges: 4 });
+    lab.apply_as(back, vec![Command::Session(std::sync::Arc::new(batch))]);
+    let claim = lab.update(UpdateKind::Adopt, address(0x11), 1);
+    lab.tell(b, claim).is_ok()
+}
+
+#[test]
+fn r7_what_a_pool_granted_that_an_older_program_took_out_is_not_adopted() {
+    for (out, back) in [(1, 1), (1, 2), (2, 1), (2, 2)] {
+        assert!(!is_adopted_after(out, back), "format {out}, then {back}");
+    }
 }

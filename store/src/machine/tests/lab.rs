@@ -123,6 +123,11 @@ impl Lab {
         LogIndex(self.index)
     }
 
+    /// Time passes, and the machine hears nothing of it before the next entry.
+    pub(super) fn wait(&mut self, secs: u64) {
+        self.now_ms += secs * 1000;
+    }
+
     /// Lets time pass and tells the machine, as often as it asks.
     pub(super) fn pass(&mut self, secs: u64) -> Vec<StoreEvent> {
         self.now_ms += secs * 1000;

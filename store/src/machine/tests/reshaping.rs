@@ -5,7 +5,7 @@ use crate::machine::{Machine, Outcome};
 use leasehold_proto::lease::{LeaseState, UpdateKind};
 use leasehold_proto::session::UpdateRefusal;
 use leasehold_proto::v1;
-use leasehold_proto::words::{Epoch, Prefix};
+use leasehold_proto::words::{Epoch, Prefix, RangeId};
 
 fn ending_at(last: u16) -> v1::Network {
     let mut network = network();
@@ -321,4 +321,37 @@ fn r7_nothing_is_adopted_where_a_pool_grew_into_what_another_had_granted() {
     }
     let claim = lab.update(UpdateKind::Adopt, address(0x1e), 1);
     lab.tell(b, claim).expect("never granted before");
+}
+
+/// Found by reading: a slice granted while it was clipped, and cut off then, grew into what another pool had come to hold.
+#[test]
+fn r1_a_slice_clipped_twice_does_not_grow_into_what_another_pool_holds() {
+    let mut lab = Lab::new();
+    let pool = lab.pool();
+    let (a, b) = (lab.open("a"), lab.open("b"));
+    assert_eq!(slices(&mut lab, a, 2), [0, 1]);
+    assert_eq!(slices(&mut lab, b, 2), [2, 3]);
+    lab.promise(b, address(0x1c), 1).unwrap();
+    lab.give_back(a, &[RangeId { pool, slice: 1 }]);
+    let with_other = |ends: u16| {
+        let mut both = ending_at(ends);
+        let mut other = both.pools[0].clone();
+        other.name = "other".into();
+        other.first = address(0x16).bits().to_be_bytes().to_vec();
+        other.last = address(0x1b).bits().to_be_bytes().to_vec();
+        other.range_bits = Some(1);
+        both.pools.push(other);
+        both.relationships[0].pools.push("other".into());
+        both
+    };
+    lab.configure(&with_other(0x15));
+    assert_eq!(lab.pool(), pool);
+    let other = lab.machine.network().unwrap().pools[1].id;
+    assert_eq!(lab.ask(b, other, 1).len(), 1, "0x16 and 0x17");
+    assert_eq!(slices(&mut lab, a, 1), [1], "0x14 and 0x15");
+    lab.configure(&with_other(0x12));
+    assert_eq!(lab.pool(), pool);
+    // Neither has read on.
+    lab.configure(&network());
+    assert_ne!(lab.pool(), pool, "slice 1 would come to have what is the other's");
 }
