@@ -6,7 +6,7 @@
 use super::world::World;
 use leasehold_proto::network::Network;
 use leasehold_proto::session::{FromStore, RangeRecord, StoreEvent};
-use leasehold_proto::words::{Epoch, LogIndex, PoolId, RangeId};
+use leasehold_proto::words::{Epoch, LogIndex, PoolId, RangeId, UpdateSeq};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     ranges: BTreeMap<RangeId, (u128, u128)>,
+    /// Those that it has given back, with which batch, until it reads that this was taken. What it reads of them before
+    /// is of before.
+    returned: BTreeMap<RangeId, UpdateSeq>,
     /// How far it has read in its session.
     read: LogIndex,
 }
@@ -34,6 +37,9 @@ impl World {
                     ));
                     return;
                 }
+                if !same {
+                    front.claims.returned.clear();
+                }
                 if !same || !welcome.resumed {
                     front.claims.ranges.clear();
                 }
@@ -51,6 +57,10 @@ impl World {
                         StoreEvent::Range(range) => self.note_ranges(slot, std::slice::from_ref(range)),
                         StoreEvent::Network(network) => self.forget_claims(slot, network),
                         StoreEvent::Superseded { .. } => self.fronts[slot].claims.ranges.clear(),
+                        StoreEvent::Batch(outcome) => {
+                            let returned = &mut self.fronts[slot].claims.returned;
+                            returned.retain(|_, batch| *batch > outcome.sequence);
+                        }
                         _ => {}
                     }
                 }
@@ -60,9 +70,11 @@ impl World {
     }
 
     /// Ranges that a process gives back.
-    pub(super) fn note_returned(&mut self, slot: usize, returned: &[RangeId]) {
+    pub(super) fn note_returned(&mut self, slot: usize, batch: UpdateSeq, returned: &[RangeId]) {
+        let claims = &mut self.fronts[slot].claims;
         returned.iter().for_each(|range| {
-            self.fronts[slot].claims.ranges.remove(range);
+            claims.ranges.remove(range);
+            claims.returned.insert(*range, batch);
         });
     }
 
@@ -87,6 +99,7 @@ impl World {
         for record in records {
             let front = &self.fronts[slot];
             let mine = record.owner == front.session && !record.closed && !record.owner.is_none();
+            let mine = mine && !front.claims.returned.contains_key(&record.range);
             let span = front.engine.network().and_then(|n| n.pool(record.range.pool)).and_then(|pool| {
                 let (first, last) = pool.geometry.slots_of(record.range.slice)?;
                 Some((pool.geometry.prefix_at(first).bits(), pool.geometry.prefix_at(last).last_bits()))

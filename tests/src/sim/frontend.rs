@@ -524,7 +524,7 @@ impl World {
                 let known =
                     self.fronts[slot].batches.insert((batch.epoch, batch.sequence), Arc::clone(batch));
                 if known.is_none() {
-                    self.note_returned(slot, &batch.returned);
+                    self.note_returned(slot, batch.sequence, &batch.returned);
                     self.counts.ranges_given_back += if stopping { 0 } else { batch.returned.len() as u64 };
                 }
                 if known.is_some_and(|known| known != *batch) {

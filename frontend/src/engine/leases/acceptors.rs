@@ -21,6 +21,8 @@ pub struct Acceptor<'a> {
     pub relay: &'a RelayData,
     /// When its client was last heard about it.
     pub contact: ClusterTime,
+    /// The store does not know yet of what it was promised last: where Replies wait for their commit, that one may.
+    pub is_untold: bool,
 }
 
 impl Leases {
@@ -50,6 +52,7 @@ impl Leases {
             binding: self.records.binding_of(at)?,
             relay: extra.relay.as_ref()?,
             contact: record.contact,
+            is_untold: self.has_own_promise(at),
         })
     }
 

@@ -116,6 +116,12 @@ impl Leases {
             return;
         }
         record.version = index;
+        // Older ones may have been read since it was sent.
+        let waits = self.dirty_entry(at).is_some_and(|dirty| dirty.with_extra);
+        if update.extra.is_some() && !waits {
+            self.records.set_extra(at, update.extra.clone());
+        }
+        let Some(record) = self.records.get_mut(at) else { return };
         match update.kind {
             UpdateKind::Promise | UpdateKind::Adopt => {
                 record.store_state = LeaseState::Active;

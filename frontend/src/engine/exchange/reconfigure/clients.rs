@@ -43,6 +43,11 @@ impl Asked {
         Self { duid, prefix, message, replay, contact, sent: 0 }
     }
 
+    /// Whether nothing was sent yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.sent == 0
+    }
+
     /// Whether it was sent as often as may be.
     pub(super) fn is_exhausted(&self) -> bool {
         self.sent >= REC_MAX_RC

@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// What became of a Reconfigure that was due.
 enum Sending {
     Sent,
+    /// The Reply that gives the client its key may still wait for its commit: this counts as a try (SV-401). The next one
+    /// comes later than any Reply waits.
+    TooEarly,
     /// The client was heard since it was asked, by the partner.
     Heard,
     /// It was sent often enough.
@@ -161,6 +164,7 @@ impl<S: ReplySink> Desk<'_, S> {
                     self.counters.reconfigures_sent += 1;
                     self.exchange.reconfigures.clients.sent(self.now, key, asked);
                 }
+                Sending::TooEarly => self.exchange.reconfigures.clients.sent(self.now, key, asked),
                 Sending::Heard => self.counters.reconfigures_answered += 1,
                 Sending::Unanswered => self.counters.reconfigures_unanswered += 1,
                 Sending::Gone => self.counters.reconfigures_ended += 1,
@@ -179,6 +183,10 @@ impl<S: ReplySink> Desk<'_, S> {
         }
         if asked.is_exhausted() {
             return Sending::Unanswered;
+        }
+        let waits = |pool| topology.pool(pool).is_some_and(|pool| pool.commit_wait_ms > 0);
+        if asked.is_new() && acceptor.is_untold && waits(acceptor.pool) {
+            return Sending::TooEarly;
         }
         let interface = self.exchange.interface_links.interface_of(standing.link);
         let Some(to) = way_to(acceptor.relay, interface) else { return Sending::Gone };

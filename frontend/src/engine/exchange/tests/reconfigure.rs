@@ -503,3 +503,16 @@ fn sv_407_a_new_session_that_knows_leases_in_another_order_asks_those_that_were_
     asked.extend(pass(&mut lab, 1000).iter().map(|(_, asking)| asking.client()));
     assert_eq!(asked.len(), 60);
 }
+
+/// Seed 1795452413103 of a soak.
+#[test]
+fn sv_401_fo_903_a_client_whose_reply_waits_for_its_commit_is_not_asked_before_it_has_its_key() {
+    let mut wire = willing();
+    wire.pools[0].commit_wait_ms = 200;
+    let mut lab = lab_of("fe-a", wire);
+    assert!(lab.send(accepting(Msg::request().na(1, &[]))).is_none(), "its Reply waits");
+    order(&mut lab, ReconfigureWhom::Everyone, ReconfigureMessage::Renew);
+    let sent = pass(&mut lab, 2500);
+    let types: Vec<u8> = sent.iter().map(|(_, sent)| sent.message[0]).collect();
+    assert_eq!(types, [msg::REPLY, msg::RECONFIGURE]);
+}

@@ -1,6 +1,7 @@
 //! The store's word against what was promised here.
 
 use super::*;
+use leasehold_proto::lease::LeaseExtra;
 
 #[test]
 fn r2_an_expiry_read_while_a_promise_is_dirty_leaves_the_lease_to_its_client() {
@@ -191,4 +192,21 @@ fn a_word_of_a_lower_version_changes_nothing() {
         Lease { version: LogIndex(3), ..b.record(address(200), 8, LeaseState::Free, ClusterTime::ZERO) };
     b.entry(vec![StoreEvent::Lease(Arc::new(stale))]);
     assert_eq!(b.leases.holder_of(address(200)).unwrap(), (&binding(9, IaKind::Na), LeaseState::Active));
+}
+
+/// Seed 1795452413311 of a soak: who had given a client its key, cut off, read of its adoption by the partner, and held
+/// that for what the store knows last.
+#[test]
+fn rare_fields_told_here_last_stay_when_older_ones_are_read_meanwhile() {
+    let mut b = Bench::ready();
+    let extra = |reconfigure| Some(Arc::new(LeaseExtra { reconfigure, ..LeaseExtra::default() }));
+    let key = binding(9, IaKind::Na);
+    b.lease(&b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO));
+    b.leases.extend(b.now(), IaRef::of(&key), address(200), LifetimeWish::default(), extra(true)).unwrap();
+    assert_eq!(b.drain()[0].updates[0].extra, extra(true));
+    let mut before = b.record(address(200), 9, LeaseState::Active, ClusterTime::ZERO);
+    before.extra = extra(false);
+    b.lease(&before);
+    b.answer(&[]);
+    assert!(b.leases.extra_of(address(200)).unwrap().reconfigure, "so the store has it now");
 }
