@@ -53,8 +53,9 @@ impl<S: ReplySink> Desk<'_, S> {
     /// Goes on answering what was released, answers messages whose look-up takes too long, and drops those that the
     /// partner was left with.
     pub(in crate::engine) fn turn(&mut self) {
-        self.reconfigure();
         self.release_held();
+        // After the Replies that give clients their keys (SV-401).
+        self.reconfigure();
         self.answer_released();
         while let Some(taken) = self.exchange.parked.take_due(self.now) {
             match taken.waiting {

@@ -114,11 +114,14 @@ impl Ranges {
         chosen
     }
 
-    /// All ranges of a session in which nothing is untold. Of pools that are not configured any more it is not known
-    /// which updates lie in which range: theirs go back once nothing at all is untold.
+    /// All ranges of a session in which nothing is untold. Of pools that are not configured any more, and past the end
+    /// of those that are, it is not known which updates lie in which range: these go back once nothing at all is untold.
     fn all_told(&self, me: Epoch, busy: &BTreeSet<RangeId>, nothing_untold: bool) -> Vec<RangeId> {
         let mut all = self.mine(me);
-        all.retain(|range| !busy.contains(range) && (nothing_untold || self.pool(range.pool).is_some()));
+        let is_configured = |range: &RangeId| {
+            self.pool(range.pool).is_some_and(|p| p.geometry.slots_of(range.slice).is_some())
+        };
+        all.retain(|range| !busy.contains(range) && (nothing_untold || is_configured(range)));
         all
     }
 }
@@ -174,15 +177,16 @@ impl Leases {
         }
     }
 
-    /// Ranges in which something is dirty or in flight; nothing when too much is to be gone through.
+    /// Ranges in which something is dirty or in flight. Nothing, and no range goes back now, when too much is to be gone
+    /// through, or where something lies past the end of a pool that was cut: it may be of a slice that was cut in two.
     fn busy_ranges(&self) -> Option<BTreeSet<RangeId>> {
         if self.dirty.len() > WAITING_MAX {
             return None;
         }
         let dirty = self.dirty.records().filter_map(|at| self.records.get(at)).map(|r| (r.pool, r.prefix()));
         let sent = self.session.in_flight.all_updates().map(|u| (u.pool, u.prefix));
-        let ranges =
-            dirty.chain(sent).filter_map(|(pool, prefix)| self.names.pool(pool)?.range_of(prefix)).collect();
-        Some(ranges)
+        let configured =
+            dirty.chain(sent).filter_map(|(pool, prefix)| Some((self.names.pool(pool)?, prefix)));
+        configured.map(|(pool, prefix)| pool.range_of(prefix)).collect()
     }
 }

@@ -513,6 +513,14 @@ fn sv_401_fo_903_a_client_whose_reply_waits_for_its_commit_is_not_asked_before_i
     assert!(lab.send(accepting(Msg::request().na(1, &[]))).is_none(), "its Reply waits");
     order(&mut lab, ReconfigureWhom::Everyone, ReconfigureMessage::Renew);
     let sent = pass(&mut lab, 2500);
-    let types: Vec<u8> = sent.iter().map(|(_, sent)| sent.message[0]).collect();
-    assert_eq!(types, [msg::REPLY, msg::RECONFIGURE]);
+    let types = |sent: &[(u64, Asking)]| sent.iter().map(|(_, s)| s.message[0]).collect::<Vec<_>>();
+    assert_eq!(types(&sent), [msg::REPLY, msg::RECONFIGURE]);
+    // Committed with the same entry that brings the order.
+    let mut wire = willing();
+    wire.pools[0].commit_wait_ms = 200;
+    let mut lab = lab_of("fe-a", wire);
+    assert!(lab.send(accepting(Msg::request().na(1, &[]))).is_none());
+    lab.commit();
+    order(&mut lab, ReconfigureWhom::Everyone, ReconfigureMessage::Renew);
+    assert_eq!(types(&pass(&mut lab, 0)), [msg::REPLY, msg::RECONFIGURE]);
 }

@@ -292,3 +292,48 @@ fn fo_605_a_pool_that_grew_is_asked_for_by_its_new_size() {
     // 64 slots now: a thirty-second of 4096 ranges would be more.
     assert_eq!(requests(&b.drain(), POOL), [4]);
 }
+
+/// A client is given this address, and the pool is cut before it while that is on its way to the store.
+fn cut_before(b: &mut Bench, given: &str, last: &str) {
+    let key = binding(1, IaKind::Na);
+    let hint = Some(Prefix::address(bits(given)));
+    let wanted = Wanted { hint, ..Wanted::of(&[POOL]) };
+    assert_eq!(b.leases.create(b.now(), IaRef::of(&key), &wanted).map(|g| Some(g.prefix)), Ok(hint));
+    b.drain();
+    let cut = network_with(|wire| {
+        wire.version = 2;
+        wire.pools[0].last = bits(last).to_be_bytes().to_vec();
+    });
+    b.entry(vec![StoreEvent::Network(cut)]);
+}
+
+fn slices_returned(b: &mut Bench) -> Vec<u64> {
+    b.ms += 200;
+    let returned: Vec<RangeId> = b.drain().iter().flat_map(|batch| batch.returned.clone()).collect();
+    returned.iter().filter(|range| range.pool == POOL).map(|range| range.slice).collect()
+}
+
+/// Found by reading: what lies past the end of a pool that was cut was in no range, so its range went back as if all were
+/// told, and the store gave the address to another.
+#[test]
+fn fo_606_a_range_past_the_end_of_a_cut_pool_goes_back_once_nothing_is_untold() {
+    let mut b = Bench::ready();
+    b.grant(POOL, 5, true);
+    cut_before(&mut b, "2001:db8::155", "2001:db8::112");
+    b.entry(vec![StoreEvent::Draining { on: true }]);
+    assert!(!slices_returned(&mut b).contains(&5));
+    b.answer_all();
+    assert!(slices_returned(&mut b).contains(&5));
+}
+
+#[test]
+fn fo_211_a_range_cut_in_two_is_not_spared_while_something_of_its_other_half_is_untold() {
+    let mut b = Bench::ready();
+    cut_before(&mut b, "2001:db8::10c", "2001:db8::107");
+    b.ms += HOUR;
+    b.entry(vec![StoreEvent::GiveBack { pool: POOL, ranges: 1 }]);
+    assert_eq!(slices_returned(&mut b), [0u64; 0]);
+    b.answer_all();
+    b.entry(vec![StoreEvent::GiveBack { pool: POOL, ranges: 1 }]);
+    assert_eq!(slices_returned(&mut b), [0]);
+}
