@@ -386,6 +386,7 @@ impl World {
             msg::RELEASE | msg::DECLINE => {
                 // Use of what is released or declined ends before the message is sent (RFC 9915 §18.2.7, §18.2.8).
                 for (kind, iaid, prefixes) in ias {
+                    self.waits_where_paused(Holder { client: number, kind, iaid }, &prefixes);
                     for prefix in prefixes {
                         if message == msg::DECLINE {
                             self.clients[number].declined.insert(prefix);

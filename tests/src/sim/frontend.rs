@@ -79,8 +79,9 @@ pub(super) struct Front {
     pub(super) mute: [u32; 2],
     /// The carrier of its clients' link is gone, by so many faults.
     pub(super) link_down: u32,
-    /// The configuration before the one in use: a Reply may have been computed by it.
-    pub(super) network_before: Option<Arc<Network>>,
+    /// The configurations before the one in use, of this round and the last one before: a Reply may have been computed by
+    /// any of them.
+    pub(super) networks_before: Vec<Arc<Network>>,
     /// The bound of cluster time before it last read the store: a Reply may have been computed by it.
     pub(super) bound_before: Option<ClusterTime>,
     /// By how much its clock is behind since it stood still for moments that nobody noticed.
@@ -102,6 +103,8 @@ pub(super) struct Front {
     health_at: LocalTime,
     pub(super) stopping: bool,
     paused: bool,
+    /// Until when it is, or was last.
+    pub(super) paused_until: Nanos,
     /// Paused with the clock standing still, since then.
     clock_stopped_at: Option<Nanos>,
     inbox: VecDeque<Input>,
@@ -129,7 +132,7 @@ impl Front {
             deaf: [0; 2],
             mute: [0; 2],
             link_down: 0,
-            network_before: None,
+            networks_before: Vec::new(),
             bound_before: None,
             behind: Duration::ZERO,
             session: Epoch::NONE,
@@ -147,6 +150,7 @@ impl Front {
             health_at: LocalTime::ZERO,
             stopping: false,
             paused: false,
+            paused_until: 0,
             clock_stopped_at: None,
             inbox: VecDeque::new(),
             sink: Sink::default(),
@@ -249,6 +253,7 @@ impl World {
             return;
         }
         front.paused = true;
+        front.paused_until = self.now.saturating_add(span);
         front.clock_stopped_at = stops_clock.then_some(self.now);
         let life = front.life;
         note!(self, "frontend {slot} is paused{}", if stops_clock { ", clock and all" } else { "" });
@@ -338,6 +343,8 @@ impl World {
         let now = self.fronts[slot].clock.local(self.now);
         let front = &mut self.fronts[slot];
         front.registered.begin_round();
+        let old = front.networks_before.len().saturating_sub(1);
+        front.networks_before.drain(..old);
         front.orders_read_before = front.orders_read;
         self.report_health(slot, now);
         self.fronts[slot].engine.batch_begin(now);
@@ -435,7 +442,7 @@ impl World {
         front.bound_before = front.engine.cluster_time_at_most(now);
         front.engine.apply(now, message.clone(), &mut front.sink);
         if front.engine.network().map(|n| n.version) != before.as_ref().map(|n| n.version) {
-            front.network_before = before;
+            front.networks_before.extend(before);
         }
         self.note_claims(slot, &message);
         self.note_orders_read(slot, &message);

@@ -117,9 +117,9 @@ impl World {
         let ever = self.acknowledged.get(&(prefix, duid.to_vec(), iaid)).copied().unwrap_or_default();
         let acknowledged = ever.saturating_since(now_at_least);
         // By the configuration that the frontend has, or had when it computed this.
-        let networks = [front.engine.network(), front.network_before.as_ref()];
+        let networks = front.networks_before.iter().chain(front.engine.network());
         let fits = |p: &&Pool| p.kind == kind && p.range_of(prefix).is_some();
-        let pools: Vec<&Pool> = networks.iter().flatten().filter_map(|n| n.pools.iter().find(fits)).collect();
+        let pools: Vec<&Pool> = networks.filter_map(|n| n.pools.iter().find(fits)).collect();
         // A Reply that waits for its commit was computed so much earlier at the most.
         let held = |p: &Pool| Duration::from_millis(u64::from(p.commit_wait_ms));
         let promised = |p: &&Pool| acknowledged.saturating_add(p.mclt.span()).min(p.valid.span()) + held(p);

@@ -99,6 +99,16 @@ impl World {
         true
     }
 
+    /// A Release or Decline may wait in the socket of a process that is stopped, and end what its client has been given
+    /// again meanwhile.
+    pub(super) fn waits_where_paused(&mut self, holder: Holder, ended: &[Prefix]) {
+        let paused = self.fronts.iter().filter(|f| f.is_paused()).map(|f| f.paused_until).max();
+        if let Some(until) = paused {
+            let speaks = Speaks::Against(ended.to_vec());
+            self.oracle.disowns(until.saturating_add(UNDER_WAY_MAX), holder, speaks);
+        }
+    }
+
     /// A Release was sent: of some clients it comes once more, much later.
     pub(super) fn maybe_release_again(&mut self, number: usize, message: &[u8]) {
         if self.clients[number].plan.oddity == Oddity::ReleasesLate
