@@ -79,8 +79,7 @@ pub(super) struct Front {
     pub(super) mute: [u32; 2],
     /// The carrier of its clients' link is gone, by so many faults.
     pub(super) link_down: u32,
-    /// The configurations before the one in use, of this round and the last one before: a Reply may have been computed by
-    /// any of them.
+    /// Those before the one in use, of this round and the last before: a Reply may have been computed by any.
     pub(super) networks_before: Vec<Arc<Network>>,
     /// The bound of cluster time before it last read the store: a Reply may have been computed by it.
     pub(super) bound_before: Option<ClusterTime>,
