@@ -1,10 +1,10 @@
 //! Which addresses were granted by what is a pool no more, or not there any more (R7).
 //!
 //! Owns spans of addresses: those of every slice that a pool had granted when it was taken out, or when its end was moved
-//! before them. A pool generation is forgotten once nothing of it is left, its records of leases with it; a client that
-//! claims one of these addresses may have held it then, and another may have been given it since. Refuses to know which
-//! pools, and when. Spans are only ever added, and too large ones only refuse more adoptions than they must: so what
-//! touches is made one, and of too many the two nearest.
+//! before them; and all, once a cluster was founded anew. A pool generation is forgotten once nothing of it is left, its
+//! records of leases with it; a client that claims one of these addresses may have held it then, and another may have been
+//! given it since. Refuses to know which pools, and when. Spans are only ever added, and too large ones only refuse more
+//! adoptions than they must: so what touches is made one, and of too many the two nearest.
 
 use super::command::FORMAT_HISTORY;
 use super::rows::RowKey;

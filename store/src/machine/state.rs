@@ -182,7 +182,8 @@ pub(super) struct PoolState {
     pub(super) offered_last_slot: u64,
     /// The log index of the configuration that cut it, until nothing past its end is left.
     pub(super) cut: Option<LogIndex>,
-    /// Slices below this number may have been promised from before they are granted (R7): so before `FORMAT_HISTORY`.
+    /// Slices below this number may have been promised from before they are granted (R7): of entries before
+    /// `FORMAT_HISTORY`, and of an old cluster's rows. Else `history` knows.
     pub(super) unclean_below: u64,
     /// Free records from this address on are still to be dropped, as far as they are not offered any more.
     pub(super) sweep_from: Option<u128>,
