@@ -101,9 +101,7 @@ impl Leases {
         record.store_state = lease.state;
         record.since = lease.state_since;
         record.load_mark = self.load.mark;
-        if record.extra() != lease.extra.as_ref() {
-            self.records.set_extra(at, lease.extra.clone());
-        }
+        self.records.set_extra(at, lease.extra.clone());
     }
 
     /// Whether a promise of this session is dirty or in flight.

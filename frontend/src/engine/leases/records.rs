@@ -279,8 +279,11 @@ impl Records {
         self.link(at);
     }
 
-    /// Gives a record other rare fields.
+    /// Gives a record these rare fields, most often those that it has: then no port is counted anew.
     pub(super) fn set_extra(&mut self, at: u32, extra: Option<Arc<LeaseExtra>>) {
+        if self.slab.get(at).is_some_and(|record| record.extra == extra) {
+            return;
+        }
         self.count_at_port(at, Held::uncount);
         if let Some(record) = self.slab.get_mut(at) {
             record.extra = extra;
